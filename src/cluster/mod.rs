@@ -1,0 +1,2 @@
+//! EDGE. Kubeconfigs, observe, apply, port-forward.
+//! May not know: targets, terminals.

@@ -1,0 +1,1 @@
+//! Gloo: FailoverScheme with Federation, or `Upstream.failover` without.

@@ -1,0 +1,2 @@
+//! Rules with stable codes
+//! May not know:  health, verdicts.:clients, terminals.

@@ -1,0 +1,2 @@
+//! EDGE. Constant-rate load, who answered when.
+//! May not know: clusters, commands.

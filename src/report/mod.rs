@@ -1,0 +1,2 @@
+//! Value → text
+//! May not know:  tables, json, yaml.:clients, terminals.

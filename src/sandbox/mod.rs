@@ -1,0 +1,2 @@
+//! EDGE. API servers, nodes, controllers and Envoys on this machine.
+//! May not know: commands.

@@ -1,0 +1,2 @@
+//! The drill director
+//! May not know:  scenario × observation → next step. Pure.:clients, clocks.

@@ -1,0 +1,4 @@
+//! Every integration test, in one binary.
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test fails by panicking, and its name is its documentation")]
+
+mod architecture;
