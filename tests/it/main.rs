@@ -2,3 +2,4 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test fails by panicking, and its name is its documentation")]
 
 mod architecture;
+mod support;
