@@ -1,2 +1,4 @@
 //! EDGE. API servers, nodes, controllers and Envoys on this machine.
 //! May not know: commands.
+
+pub mod api;

@@ -1,0 +1,1 @@
+//! The OpenAPI v3 documents that kubectl asks for: kinds in, JSON documents out. Pure.

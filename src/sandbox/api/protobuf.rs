@@ -1,0 +1,1 @@
+//! The protobuf bodies that kubectl sends: bytes in, JSON objects out. Pure.

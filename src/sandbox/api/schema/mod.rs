@@ -1,0 +1,1 @@
+//! Which fields a kind has and how its lists and maps merge. Pure.

@@ -1,0 +1,1 @@
+//! Strategic and JSON merge patches: an object and a patch in, an object out. Pure.
