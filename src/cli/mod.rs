@@ -10,13 +10,13 @@ use crate::error::{Exit, Failure};
 use crate::ui::Ui;
 
 macro_rules! commands {
-    ($($(#[$doc:meta])* $module:ident => $variant:ident),* $(,)?) => {
+    ($($(#[$meta:meta])* $module:ident => $variant:ident),* $(,)?) => {
         $(pub mod $module;)*
 
         /// The subcommands.
         #[derive(Subcommand, Debug)]
         pub enum Command {
-            $($(#[$doc])* $variant($module::Args),)*
+            $($(#[$meta])* $variant($module::Args),)*
         }
 
         fn dispatch(command: Command, ctx: &mut Ctx) -> Result<Exit, Failure> {
@@ -58,6 +58,9 @@ commands! {
     schema => Schema,
     /// Print a completion script for your shell
     completion => Completion,
+    /// Become another program that dies with the process that started it
+    #[command(hide = true)]
+    child => Child,
 }
 
 /// Makes a service survive the loss of a Kubernetes cluster, and proves it.

@@ -2,3 +2,5 @@
 //! May not know: commands.
 
 pub mod api;
+pub mod child;
+pub mod envoy_binary;

@@ -2,4 +2,6 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test fails by panicking, and its name is its documentation")]
 
 mod architecture;
+mod child;
+mod envoys;
 mod support;
