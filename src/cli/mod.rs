@@ -9,6 +9,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::error::{Exit, Failure};
 use crate::ui::Ui;
 
+pub mod documents;
+
 macro_rules! commands {
     ($($(#[$meta:meta])* $module:ident => $variant:ident),* $(,)?) => {
         $(pub mod $module;)*

@@ -52,12 +52,24 @@ pub struct Problem {
     /// What to write or type instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// What it is about, for rooms that hold values and not texts; whoever read the documents turns it into `at`.
+    #[serde(skip)]
+    pub about: Option<About>,
+}
+
+/// A part of one of failctl's documents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// Name of the failover document; nothing for the fleet document.
+    pub failover: Option<String>,
+    /// JSON pointer into the document, for example `/spec/order/0`.
+    pub pointer: String,
 }
 
 impl Problem {
     /// An error without a place.
     pub fn error(code: &'static str, what: impl Into<String>) -> Self {
-        Problem { code, severity: Severity::Error, at: None, excerpt: None, what: what.into(), hint: None }
+        Problem { code, severity: Severity::Error, at: None, excerpt: None, what: what.into(), hint: None, about: None }
     }
 
     /// A warning without a place.
@@ -73,6 +85,18 @@ impl Problem {
     /// The same problem at a place.
     pub fn at(mut self, span: Option<Span>) -> Self {
         self.at = span;
+        self
+    }
+
+    /// The same problem, about a part of a failover document.
+    pub fn about_failover(mut self, name: &str, pointer: impl Into<String>) -> Self {
+        self.about = Some(About { failover: Some(name.into()), pointer: pointer.into() });
+        self
+    }
+
+    /// The same problem, about a part of the fleet document.
+    pub fn about_fleet(mut self, pointer: impl Into<String>) -> Self {
+        self.about = Some(About { failover: None, pointer: pointer.into() });
         self
     }
 
