@@ -4,5 +4,6 @@
 pub mod duration;
 pub mod failover;
 pub mod fleet;
+pub mod identity;
 pub mod name;
 pub mod problem;
