@@ -87,10 +87,8 @@ fn struct_as_go(types: &Types, map: &Map, object: &mut Object<String, Value>) {
             continue;
         }
         match field.empty {
-            Empty::Omit => {
-                if object.get(key).is_some_and(is_empty) {
-                    object.shift_remove(key);
-                }
+            Empty::Omit if object.get(key).is_some_and(is_empty) => {
+                object.shift_remove(key);
             }
             Empty::Always | Empty::Struct if !object.contains_key(key) => {
                 object.insert(key.clone(), zero(types, field));
