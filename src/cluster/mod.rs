@@ -1,2 +1,20 @@
-//! EDGE. Kubeconfigs, observe, apply, port-forward.
-//! May not know: targets, terminals.
+//! EDGE. Clusters over the Kubernetes API: who they are, what they hold, the one function that writes to them, ways
+//! in to a pod. What comes in: a fleet and a kubeconfig. What goes out: worlds and outcomes as values; a cluster that
+//! cannot be reached is a value too. May not know: documents, targets, terminals.
+
+pub mod address;
+mod apply;
+mod clients;
+mod forward;
+mod kinds;
+mod observe;
+mod wait;
+mod write;
+
+pub use apply::{Event, Held, Report, Written, apply, stop_on_ctrl_c};
+pub use clients::{Clients, Trouble, trouble_of};
+pub use forward::{Forward, PodAddress, http, listen, open, pod_behind};
+pub use kinds::{Kind, KindOf, url_of};
+pub use observe::{Want, observe};
+pub use wait::{Waited, until};
+pub use write::{DryRun, FieldConflict, Outcome, WriteOptions, WriteResult, write};

@@ -1,10 +1,26 @@
 //! Desired × observed → ordered changes. What comes in: manifests and a world. What goes out: a plan.
 //! May not know: clients, terminals, targets.
 
+mod between;
+mod fields;
+mod items;
+mod removal;
+
+pub use between::{Options, between};
+pub use fields::{applied, owned_by};
+pub use items::ITEMS_ANNOTATION;
+pub use removal::{Scope, removal};
+
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::manifest::{ObjectKey, Wave};
+use crate::model::name::ClusterName;
+
+/// Annotation on an object of the user's own documents that failctl created; delete removes only those.
+pub const CREATED_ANNOTATION: &str = "failctl.dev/created";
 
 /// What happens to an object; on screen `+ ~ - =`, and `/` for fields released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -61,6 +77,9 @@ pub struct Change {
     pub after: Option<Value>,
     /// When.
     pub wave: Wave,
+    /// The failover this belongs to; `fleet` for what failovers share. A change waits for the earlier waves of its
+    /// owner, so a backup that could not be prepared is never pointed at.
+    pub owner: String,
 }
 
 /// Changes in order: waves one after the other, the changes of a wave side by side.
@@ -68,4 +87,46 @@ pub struct Change {
 pub struct Plan {
     /// The waves.
     pub waves: Vec<Vec<Change>>,
+    /// Clusters that could not be read, with the reason: nothing can be said about their objects.
+    pub unreachable: BTreeMap<ClusterName, String>,
+    /// Objects on those clusters that should have been written, with the wave they belong to in `waves`.
+    pub blocked: Vec<Blocked>,
+}
+
+/// An object that cannot be planned because its cluster could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocked {
+    /// Which object.
+    pub key: ObjectKey,
+    /// Index into [`Plan::waves`].
+    pub wave: usize,
+    /// The failover it belongs to.
+    pub owner: String,
+    /// Why.
+    pub why: String,
+}
+
+impl Action {
+    /// The sign on screen.
+    pub fn sign(self) -> char {
+        match self {
+            Action::Create => '+',
+            Action::Update => '~',
+            Action::Delete => '-',
+            Action::Release => '/',
+            Action::Keep => '=',
+        }
+    }
+}
+
+impl Plan {
+    /// All changes in order.
+    pub fn changes(&self) -> impl Iterator<Item = &Change> {
+        self.waves.iter().flatten()
+    }
+
+    /// Whether anything would be written or could not be judged.
+    pub fn is_quiet(&self) -> bool {
+        self.blocked.is_empty() && self.changes().all(|c| c.action == Action::Keep)
+    }
 }

@@ -86,6 +86,38 @@ fn only_yaml_rs_names_the_yaml_crate() {
     assert!(named.all(|p| p.ends_with("src/yaml.rs")), "ask yaml.rs instead");
 }
 
+/// Ways to write through the Kubernetes client.
+const WRITES: [&str; 12] = [
+    "PatchParams",
+    "PostParams",
+    "DeleteParams",
+    "Method::PATCH",
+    "Method::PUT",
+    "Method::DELETE",
+    "Request::patch(",
+    "Request::put(",
+    "Request::delete(",
+    "delete_collection(",
+    ".evict(",
+    ".create_token_request(",
+];
+
+#[test]
+fn only_cluster_write_writes_to_users_clusters() {
+    let mine = source().join("cluster/write.rs");
+    let sandbox = source().join("sandbox");
+    let elsewhere: Vec<_> = rust_files(&source())
+        .into_iter()
+        .filter(|p| *p != mine && !p.starts_with(&sandbox))
+        .flat_map(|p| {
+            let code = code(&p);
+            WRITES.iter().filter(move |w| code.contains(**w)).map(move |w| format!("{} says {w}", p.display()))
+        })
+        .collect();
+    assert!(elsewhere.is_empty(), "ask cluster::write instead:\n{}", elsewhere.join("\n"));
+    assert!(code(&mine).contains("Method::PATCH"), "cluster/write.rs is where writing happens");
+}
+
 #[test]
 fn every_module_says_what_it_is() {
     let silent: Vec<_> =

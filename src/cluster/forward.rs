@@ -1,0 +1,130 @@
+//! Ways in to a pod through its cluster's API: a stream to a port, a local listener, an HTTP exchange (for Envoy's
+//! admin interface). What comes in: a client and an address within the cluster. What goes out: streams and answers.
+//! May not know: what is said through them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, Client};
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+use super::observe::get;
+
+/// A port of a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodAddress {
+    /// Namespace.
+    pub namespace: String,
+    /// Pod name.
+    pub pod: String,
+    /// Container port.
+    pub port: u16,
+}
+
+/// A stream to a pod's port, as `kubectl port-forward` opens one per connection.
+pub async fn open(
+    client: &Client,
+    to: &PodAddress,
+) -> anyhow::Result<impl AsyncRead + AsyncWrite + Unpin + Send + use<>> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), &to.namespace);
+    let ports = [to.port];
+    let opened = tokio::time::timeout(Duration::from_secs(10), pods.portforward(&to.pod, &ports)).await;
+    let mut forwarder = opened
+        .context("no answer within 10 s")?
+        .with_context(|| format!("port-forward to pod {}/{} port {}", to.namespace, to.pod, to.port))?;
+    forwarder.take_stream(to.port).ok_or_else(|| anyhow!("the port-forward gave no stream"))
+}
+
+/// A running, ready pod with these labels, preferring the first by name: what `deploy/NAME` means to port-forward.
+pub async fn pod_behind(client: &Client, namespace: &str, selector: &str) -> anyhow::Result<String> {
+    let query = form_urlencoded::Serializer::new(String::new()).append_pair("labelSelector", selector).finish();
+    let list = get(client, &format!("/api/v1/namespaces/{namespace}/pods?{query}")).await?;
+    let pods = list["items"].as_array().map_or(&[][..], Vec::as_slice);
+    let running =
+        pods.iter().filter(|p| p["status"]["phase"] == "Running" && p["metadata"]["deletionTimestamp"].is_null());
+    let ready = |p: &Value| {
+        let conditions = p["status"]["conditions"].as_array().into_iter().flatten();
+        conditions.into_iter().any(|c| c["type"] == "Ready" && c["status"] == "True")
+    };
+    let mut named: Vec<_> = running.map(|p| (!ready(p), p["metadata"]["name"].as_str().unwrap_or_default())).collect();
+    named.sort_unstable();
+    match named.first() {
+        Some((_, name)) => Ok(name.to_string()),
+        None if pods.is_empty() => bail!("no pod in {namespace} has the labels {selector}"),
+        None => bail!("no pod in {namespace} with the labels {selector} is running"),
+    }
+}
+
+/// One HTTP/1.1 exchange over a stream. The answer's status and body; a deadline of `timeout` over all of it.
+pub async fn http(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    method: http::Method,
+    path: &str,
+    timeout: Duration,
+) -> anyhow::Result<(u16, Bytes)> {
+    let exchange = async {
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let driver = tokio::spawn(connection);
+        let request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header(http::header::HOST, "localhost")
+            .body(Full::<Bytes>::default())?;
+        let response = sender.send_request(request).await?;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await?.to_bytes();
+        driver.abort();
+        Ok((status, body))
+    };
+    tokio::time::timeout(timeout, exchange).await.with_context(|| format!("{path}: no answer in time"))?
+}
+
+/// A local listener whose connections end at a pod's port. Stops when dropped.
+pub struct Forward {
+    /// Where it listens.
+    pub address: SocketAddr,
+    stop: CancellationToken,
+}
+
+impl Drop for Forward {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Listens on `bind` (port 0: any) and forwards every connection to the pod's port.
+pub async fn listen(client: &Client, to: PodAddress, bind: SocketAddr) -> anyhow::Result<Forward> {
+    let listener = tokio::net::TcpListener::bind(bind).await.with_context(|| format!("listening on {bind}"))?;
+    let address = listener.local_addr()?;
+    let stop = CancellationToken::new();
+    let (stopped, client) = (stop.clone(), client.clone());
+    tokio::spawn(async move {
+        loop {
+            let (mut near, _) = tokio::select! {
+                () = stopped.cancelled() => return,
+                accepted = listener.accept() => match accepted {
+                    Ok(accepted) => accepted,
+                    Err(_) => return,
+                },
+            };
+            let (client, to, stopped) = (client.clone(), to.clone(), stopped.clone());
+            tokio::spawn(async move {
+                match open(&client, &to).await {
+                    Ok(mut far) => tokio::select! {
+                        () = stopped.cancelled() => {}
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                    },
+                    Err(e) => tracing::warn!("port-forward: {e:#}"),
+                }
+            });
+        }
+    });
+    Ok(Forward { address, stop })
+}

@@ -1,0 +1,305 @@
+//! Desired × observed → changes that make the difference. Compares only what failctl owns, so what a server fills in
+//! or somebody else writes is no difference. What comes in: manifests and a world. What goes out: a plan, or every
+//! reason why there is none. May not know: clients, targets.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use indexmap::IndexMap;
+use serde_json::{Map, Value, json};
+
+use super::fields::{applied, covers, owned_by};
+use super::items::{self, ITEMS_ANNOTATION};
+use super::{Action, Blocked, CREATED_ANNOTATION, Change, Plan, Write};
+use crate::manifest::{FIELD_MANAGER, Hold, MANAGED_BY, Manifest, OWNER_LABEL, ObjectKey, Wave, World};
+use crate::model::name::ClusterName;
+use crate::model::problem::Problem;
+
+/// What the plan may do beyond the careful default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Take over objects and fields that somebody else holds.
+    pub force: bool,
+    /// Clusters that are written last within a wave: the primaries, so that a backup is ready before it is named.
+    pub last: BTreeSet<ClusterName>,
+}
+
+/// The changes that make `observed` what `desired` says.
+pub fn between(desired: &[Manifest], observed: &World, options: &Options) -> Result<Plan, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut waves: BTreeMap<(Wave, bool), Vec<Change>> = BTreeMap::new();
+    let mut blocked: Vec<(ObjectKey, (Wave, bool), String, String)> = Vec::new();
+    let wanted = merged(desired, &mut problems);
+    for manifest in wanted.values() {
+        let slot = (manifest.wave, options.last.contains(&manifest.key.cluster));
+        let objects = observed.clusters.get(&manifest.key.cluster);
+        if let Some(why) = objects.and_then(|o| o.unreachable.clone()) {
+            waves.entry(slot).or_default();
+            blocked.push((manifest.key.clone(), slot, owner_of(&manifest.body), why));
+            continue;
+        }
+        let before = find(observed, &manifest.key);
+        match change(manifest, before, options.force) {
+            Ok(change) => waves.entry(slot).or_default().push(change),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let index = |slot: &(Wave, bool)| waves.keys().position(|s| s == slot).unwrap_or(0);
+    let blocked =
+        blocked.into_iter().map(|(key, slot, owner, why)| Blocked { key, wave: index(&slot), owner, why }).collect();
+    let unreachable = observed.clusters.iter().filter_map(|(c, o)| Some((c.clone(), o.unreachable.clone()?))).collect();
+    Ok(Plan { blocked, unreachable, waves: waves.into_values().collect() })
+}
+
+/// The failover an object belongs to.
+pub fn owner_of(body: &Value) -> String {
+    label(body, OWNER_LABEL).unwrap_or("fleet").to_string()
+}
+
+fn label<'a>(body: &'a Value, name: &str) -> Option<&'a str> {
+    body.get("metadata")?.get("labels")?.get(name)?.as_str()
+}
+
+/// Whether failctl created the object.
+pub fn is_ours(body: &Value) -> bool {
+    label(body, MANAGED_BY.0) == Some(MANAGED_BY.1)
+}
+
+/// The observed object of a key, whatever version it was read in.
+pub fn find<'a>(observed: &'a World, key: &ObjectKey) -> Option<&'a Value> {
+    let objects = observed.clusters.get(&key.cluster)?;
+    let other = |k: &&ObjectKey| same_object(k, key);
+    objects.by_key.get(key).or_else(|| objects.by_key.keys().find(other).and_then(|k| objects.by_key.get(k)))
+}
+
+/// Whether two keys name one object, in whatever version.
+pub fn same_object(a: &ObjectKey, b: &ObjectKey) -> bool {
+    a.name == b.name
+        && a.namespace == b.namespace
+        && a.gvk.kind == b.gvk.kind
+        && a.gvk.group == b.gvk.group
+        && a.cluster == b.cluster
+}
+
+/// One manifest per object: several failovers may want the same gateway, or routes in one VirtualService.
+fn merged(desired: &[Manifest], problems: &mut Vec<Problem>) -> IndexMap<ObjectKey, Manifest> {
+    let mut wanted: IndexMap<ObjectKey, Manifest> = IndexMap::new();
+    for manifest in desired {
+        let Some(first) = wanted.get_mut(&manifest.key) else {
+            wanted.insert(manifest.key.clone(), manifest.clone());
+            continue;
+        };
+        let both = match (&first.hold, &manifest.hold) {
+            (Hold::Items { path, .. }, Hold::Items { path: same, .. }) if path == same => {
+                let extra = items::list(&manifest.body, path).iter();
+                let extra: Vec<_> = extra.filter(|i| !items::list(&first.body, path).contains(i)).cloned().collect();
+                let path = path.clone();
+                let list = path.iter().try_fold(&mut first.body, |o, p| o.get_mut(p)).and_then(Value::as_array_mut);
+                list.into_iter().for_each(|l| l.extend(extra.clone()));
+                true
+            }
+            _ => first == manifest,
+        };
+        if !both {
+            let what = format!("{} is wanted twice, and differently", manifest.key);
+            problems.push(Problem::error("FCP0103", what).hint("let one document write it, or give them other names"));
+        }
+    }
+    wanted
+}
+
+fn change(manifest: &Manifest, before: Option<&Value>, force: bool) -> Result<Change, Problem> {
+    match &manifest.hold {
+        Hold::Own => own(manifest, before, force),
+        Hold::Fields => fields(manifest, before),
+        Hold::Items { path, key } => held_items(manifest, before, path, key, force),
+    }
+}
+
+fn made(manifest: &Manifest, action: Action, write: Write, before: Option<&Value>, after: Option<Value>) -> Change {
+    Change {
+        key: manifest.key.clone(),
+        action,
+        write,
+        before: before.cloned(),
+        after,
+        wave: manifest.wave,
+        owner: owner_of(&manifest.body),
+    }
+}
+
+/// Custom resources are stored as they are sent; built-in kinds get defaults and lose empty values.
+pub fn is_exact(key: &ObjectKey) -> bool {
+    key.gvk.group.contains('.') && !key.gvk.group.ends_with(".k8s.io")
+}
+
+fn own(manifest: &Manifest, before: Option<&Value>, force: bool) -> Result<Change, Problem> {
+    let mut body = sendable(&manifest.body);
+    let given = !is_ours(&body);
+    if given && before.is_none_or(|b| annotation(b, CREATED_ANNOTATION).is_some()) {
+        annotate(&mut body, CREATED_ANNOTATION, "by failctl");
+    }
+    let Some(there) = before else {
+        return Ok(made(manifest, Action::Create, Write::Apply { body: body.clone() }, None, Some(body)));
+    };
+    let known = is_ours(there) || owned_by(there, FIELD_MANAGER).is_some();
+    if !given && !known && !force {
+        return Err(foreign(&manifest.key, there));
+    }
+    Ok(apply(manifest, there, body))
+}
+
+fn apply(manifest: &Manifest, there: &Value, body: Value) -> Change {
+    let result = applied(there, &body, is_exact(&manifest.key));
+    if result.after == *there && !result.claims {
+        return made(manifest, Action::Keep, Write::Nothing, Some(there), Some(result.after));
+    }
+    made(manifest, Action::Update, Write::Apply { body }, Some(there), Some(result.after))
+}
+
+fn foreign(key: &ObjectKey, there: &Value) -> Problem {
+    let mut managers: Vec<_> = managers(there);
+    managers.dedup();
+    let by = if managers.is_empty() { String::new() } else { format!(" (written by {})", managers.join(", ")) };
+    Problem::error("FCP0101", format!("{key} exists and failctl did not create it{by}"))
+        .hint("look at it with `failctl diff --force`; `--force` takes it over, `delete` would then remove it")
+}
+
+/// Who wrote an object, by its own record.
+pub fn managers(object: &Value) -> Vec<&str> {
+    let entries = object.get("metadata").and_then(|m| m.get("managedFields")).and_then(Value::as_array);
+    entries.into_iter().flatten().filter_map(|e| e.get("manager")?.as_str()).collect()
+}
+
+fn fields(manifest: &Manifest, before: Option<&Value>) -> Result<Change, Problem> {
+    let Some(there) = before else {
+        let what = format!("{} does not exist yet: failctl adds fields to it and does not create it", manifest.key);
+        let hint =
+            "Gloo's discovery makes an Upstream from a Service: check that the Service exists and discovery is on";
+        return Err(Problem::error("FCP0102", what).hint(hint));
+    };
+    Ok(apply(manifest, there, sendable(&manifest.body)))
+}
+
+fn held_items(
+    manifest: &Manifest,
+    before: Option<&Value>,
+    path: &[String],
+    key: &str,
+    force: bool,
+) -> Result<Change, Problem> {
+    let owner = owner_of(&manifest.body);
+    let ours = items::list(&manifest.body, path);
+    let names: BTreeSet<String> = ours.iter().filter_map(|i| items::name_of(i, key)).map(str::to_string).collect();
+    let Some(there) = before else {
+        let mut body = sendable(&manifest.body);
+        let record = BTreeMap::from([(owner, names)]);
+        items::record_text(&record).into_iter().for_each(|t| annotate(&mut body, ITEMS_ANNOTATION, &t));
+        return Ok(made(manifest, Action::Create, Write::Apply { body: body.clone() }, None, Some(body)));
+    };
+    let mut record = items::record(there);
+    let known: BTreeSet<String> = record.values().flatten().cloned().collect();
+    let list = items::list(there, path);
+    let stranger = list.iter().find(|i| {
+        let name = items::name_of(i, key).unwrap_or_default();
+        names.contains(name) && !known.contains(name) && !ours.contains(i)
+    });
+    if let (Some(item), false) = (stranger, force) {
+        let name = items::name_of(item, key).unwrap_or_default();
+        let what = format!("{} has an item `{name}` that failctl did not write", manifest.key);
+        return Err(Problem::error("FCP0104", what).hint("rename it, or take it over with `--force`"));
+    }
+    let gone = record.get(&owner).map(|old| old.difference(&names).cloned().collect()).unwrap_or_default();
+    let wanted = items::placed(list, ours, key, &gone);
+    record.insert(owner, names);
+    let mut patch = Map::new();
+    if wanted != list {
+        merge_into(&mut patch, items::patch_at(path, Value::Array(wanted)));
+    }
+    if items::record(there) != record {
+        let text = items::record_text(&record);
+        merge_into(&mut patch, json!({"metadata": {"annotations": {ITEMS_ANNOTATION: text}}}));
+    }
+    if is_ours(there) {
+        rest_of_created(&mut patch, there, &manifest.body, path);
+    }
+    Ok(patched(manifest, there, patch))
+}
+
+/// The object as a merge patch leaves it, and the patch that refuses when the object moved on.
+fn patched(manifest: &Manifest, there: &Value, patch: Map<String, Value>) -> Change {
+    if patch.is_empty() {
+        return made(manifest, Action::Keep, Write::Nothing, Some(there), Some(there.clone()));
+    }
+    let (write, after) = guarded(there, patch);
+    made(manifest, Action::Update, write, Some(there), Some(after))
+}
+
+/// A merge patch with the observed resourceVersion in it, and what it makes of the object.
+pub fn guarded(there: &Value, patch: Map<String, Value>) -> (Write, Value) {
+    let mut after = there.clone();
+    json_patch::merge(&mut after, &Value::Object(patch.clone()));
+    let mut patch = patch;
+    let version = there.get("metadata").and_then(|m| m.get("resourceVersion")).cloned();
+    version.into_iter().for_each(|v| merge_into(&mut patch, json!({"metadata": {"resourceVersion": v}})));
+    (Write::Merge { patch: Value::Object(patch), subresource: None }, after)
+}
+
+/// What else the document says about an object that failctl created as a whole, such as its domains.
+fn rest_of_created(patch: &mut Map<String, Value>, there: &Value, body: &Value, path: &[String]) {
+    let mut body = body.clone();
+    let parent = path.split_last().and_then(|(last, up)| {
+        let parent = up.iter().try_fold(&mut body, |o, p| o.get_mut(p))?;
+        parent.as_object_mut().map(|m| m.shift_remove(last))
+    });
+    let spec = body.get("spec").cloned().unwrap_or(Value::Null);
+    let there = there.get("spec").unwrap_or(&Value::Null);
+    if parent.is_some() && !covers(there, &spec) {
+        merge_into(patch, json!({"spec": spec}));
+    }
+}
+
+/// Deep-merges one patch into another.
+pub fn merge_into(patch: &mut Map<String, Value>, more: Value) {
+    let Value::Object(more) = more else { return };
+    for (name, value) in more {
+        match (patch.get_mut(&name), value) {
+            (Some(Value::Object(there)), Value::Object(inner)) => merge_into(there, Value::Object(inner)),
+            (_, value) => drop(patch.insert(name, value)),
+        }
+    }
+}
+
+fn annotation<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
+    object.get("metadata")?.get("annotations")?.get(name)?.as_str()
+}
+
+fn annotate(body: &mut Value, name: &str, value: &str) {
+    if let Value::Object(body) = body {
+        merge_into(body, json!({"metadata": {"annotations": {name: value}}}));
+    }
+}
+
+/// The configuration as it is applied: without status and other fields only a server writes; a Secret's `stringData`
+/// as the `data` it becomes.
+pub fn sendable(body: &Value) -> Value {
+    use base64::Engine;
+    let mut body = body.clone();
+    let Some(object) = body.as_object_mut() else { return body };
+    object.shift_remove("status");
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        for name in ["resourceVersion", "uid", "generation", "creationTimestamp", "managedFields", "selfLink"] {
+            metadata.shift_remove(name);
+        }
+    }
+    if object.get("kind").is_some_and(|k| k == "Secret")
+        && let Some(Value::Object(texts)) = object.shift_remove("stringData")
+    {
+        let encode = |v: Value| base64::engine::general_purpose::STANDARD.encode(v.as_str().unwrap_or_default());
+        let data: Map<String, Value> = texts.into_iter().map(|(k, v)| (k, encode(v).into())).collect();
+        merge_into(object, json!({ "data": data }));
+    }
+    body
+}

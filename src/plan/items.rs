@@ -1,0 +1,122 @@
+//! Named items in an atomic list of an object that may belong to somebody else: the routes of a VirtualService.
+//! What comes in: the list as it is and our items. What goes out: the list as it will be.
+//! May not know: clients. Order decides which route answers, so an item goes before the first foreign item that would
+//! catch its requests (a user's `/`), and after everything more specific; foreign items keep their order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+/// Annotation that records which items are ours: a JSON object from owner to item names.
+pub const ITEMS_ANNOTATION: &str = "failctl.dev/items";
+
+/// Owner → names of its items, as recorded on an object.
+pub type Record = BTreeMap<String, BTreeSet<String>>;
+
+/// The record an object carries; empty when there is none or it is not readable.
+pub fn record(object: &Value) -> Record {
+    let text = object.get("metadata").and_then(|m| m.get("annotations")).and_then(|a| a.get(ITEMS_ANNOTATION));
+    text.and_then(Value::as_str).and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default()
+}
+
+/// The record as the annotation's value; nothing when it is empty.
+pub fn record_text(record: &Record) -> Option<String> {
+    let kept: BTreeMap<_, _> = record.iter().filter(|(_, names)| !names.is_empty()).collect();
+    if kept.is_empty() { None } else { serde_json::to_string(&kept).ok() }
+}
+
+/// The list at a path.
+pub fn list<'a>(object: &'a Value, path: &[String]) -> &'a [Value] {
+    let found = path.iter().try_fold(object, |o, p| o.get(p));
+    found.and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// A merge patch that sets the value at a path.
+pub fn patch_at(path: &[String], value: Value) -> Value {
+    path.iter().rev().fold(value, |inner, name| Value::Object(Map::from_iter([(name.clone(), inner)])))
+}
+
+/// The name of an item.
+pub fn name_of<'a>(item: &'a Value, key: &str) -> Option<&'a str> {
+    item.get(key).and_then(Value::as_str)
+}
+
+/// The list with our items in it: those there are replaced where they stand unless something before them catches
+/// their requests; new ones are placed; `gone` are taken out.
+pub fn placed(there: &[Value], ours: &[Value], key: &str, gone: &BTreeSet<String>) -> Vec<Value> {
+    let named = |item: &Value, names: &BTreeSet<String>| name_of(item, key).is_some_and(|n| names.contains(n));
+    let mine: BTreeSet<String> = ours.iter().filter_map(|i| name_of(i, key)).map(str::to_string).collect();
+    let mut list: Vec<Value> = there.iter().filter(|i| !named(i, gone)).cloned().collect();
+    for item in ours {
+        let name = name_of(item, key);
+        let stands = list.iter().position(|i| name.is_some() && name_of(i, key) == name);
+        let caught = list.iter().position(|i| !named(i, &mine) && catches(i, item));
+        match (stands, caught) {
+            (Some(at), c) if c.is_none_or(|c| at < c) => list[at] = item.clone(),
+            (Some(at), Some(before)) => {
+                list.remove(at);
+                list.insert(before, item.clone());
+            }
+            (None, Some(before)) => list.insert(before, item.clone()),
+            (_, None) => list.push(item.clone()),
+        }
+    }
+    list
+}
+
+/// Whether every request `item` is meant for would already be answered by `earlier`: a plain prefix matcher (no
+/// headers, methods or query) whose prefix all of the item's paths start with. No matcher at all means `/` (Gloo).
+fn catches(earlier: &Value, item: &Value) -> bool {
+    let paths = |i: &Value| -> Vec<String> {
+        let matchers = i.get("matchers").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        if matchers.is_empty() {
+            return vec!["/".into()];
+        }
+        let path = |m: &Value| ["prefix", "exact"].iter().find_map(|k| m.get(k)?.as_str().map(str::to_string));
+        matchers.iter().map(|m| path(m).unwrap_or_default()).collect()
+    };
+    let matchers = earlier.get("matchers").and_then(Value::as_array).cloned().unwrap_or_default();
+    let plain = |m: &Value| m.as_object().is_some_and(|o| o.len() == 1 && o.contains_key("prefix"));
+    let wanted = paths(item);
+    let mut prefixes = matchers.iter().filter(|m| plain(m)).filter_map(|m| m["prefix"].as_str());
+    matchers.is_empty() || prefixes.any(|p| wanted.iter().all(|w| w.starts_with(p)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn route(name: &str, prefix: &str) -> Value {
+        json!({"name": name, "matchers": [{"prefix": prefix}]})
+    }
+
+    fn names(list: &[Value]) -> Vec<&str> {
+        list.iter().filter_map(|i| name_of(i, "name")).collect()
+    }
+
+    #[test]
+    fn our_route_goes_before_the_users_catch_all_and_after_what_is_more_specific() {
+        let there = [route("api", "/api"), route("all", "/")];
+        let list = placed(&there, &[route("ours", "/")], "name", &BTreeSet::new());
+        assert_eq!(names(&list), ["api", "ours", "all"]);
+    }
+
+    #[test]
+    fn our_route_stays_where_it_stands_while_nothing_before_it_catches_its_requests() {
+        let there = [route("ours", "/color"), route("api", "/api"), route("all", "/")];
+        let list = placed(&there, &[route("ours", "/color")], "name", &BTreeSet::new());
+        assert_eq!(list, there);
+        let moved = [route("all", "/"), route("ours", "/color")];
+        let list = placed(&moved, &[route("ours", "/color")], "name", &BTreeSet::new());
+        assert_eq!(names(&list), ["ours", "all"]);
+    }
+
+    #[test]
+    fn a_route_that_asks_for_a_header_catches_nothing() {
+        let picky = json!({"name": "picky", "matchers": [{"prefix": "/", "headers": [{"name": "x"}]}]});
+        let list = placed(&[picky], &[route("ours", "/")], "name", &BTreeSet::new());
+        assert_eq!(names(&list), ["picky", "ours"]);
+    }
+}

@@ -1,0 +1,193 @@
+//! What failctl wrote → changes that take it away and give back what was there. What comes in: a scope and a world
+//! with the objects failctl created or has fields in. What goes out: a plan in reverse order: routes first, secrets
+//! last, the primary before its backups. May not know: clients.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use super::between::{find, guarded, is_ours, merge_into, owner_of, same_object};
+use super::fields::owned_by;
+use super::items::{self, ITEMS_ANNOTATION};
+use super::{Action, Blocked, CREATED_ANNOTATION, Change, Plan, Write, applied};
+use crate::manifest::{FIELD_MANAGER, Hold, Manifest, ObjectKey, Wave, World};
+use crate::model::name::ClusterName;
+
+/// What is to go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// The owners whose objects, fields and items go; none means everything failctl wrote.
+    pub owners: Option<BTreeSet<String>>,
+    /// Clusters that are taken down first within a wave: the primaries.
+    pub first: BTreeSet<ClusterName>,
+}
+
+impl Scope {
+    fn has(&self, owner: &str) -> bool {
+        self.owners.as_ref().is_none_or(|o| o.contains(owner))
+    }
+}
+
+/// The changes that take away what `scope` names. `desired` tells which objects failctl shares with others (fields,
+/// items, the user's own documents); what failctl created is found by its labels alone.
+pub fn removal(scope: &Scope, desired: &[Manifest], observed: &World) -> Plan {
+    let mut waves: BTreeMap<(Reverse<Wave>, bool), Vec<Change>> = BTreeMap::new();
+    let mut seen: BTreeSet<ObjectKey> = BTreeSet::new();
+    let slot = |wave: Wave, key: &ObjectKey| (Reverse(wave), !scope.first.contains(&key.cluster));
+    let mut put = |change: Change| waves.entry(slot(change.wave, &change.key)).or_default().push(change);
+    for manifest in desired.iter().filter(|m| seen.insert(m.key.clone()) && !is_unread(observed, &m.key)) {
+        let all: Vec<_> = desired.iter().filter(|m| m.key == manifest.key).collect();
+        if let Some(there) = find(observed, &manifest.key)
+            && let Some(change) = wanted_away(scope, &all, there)
+        {
+            put(change);
+        }
+    }
+    let read = observed.clusters.values().filter(|o| o.unreachable.is_none());
+    for (key, there) in read.flat_map(|o| &o.by_key) {
+        if !seen.iter().any(|k| same_object(k, key))
+            && let Some(change) = found_away(scope, key, there)
+        {
+            put(change);
+        }
+    }
+    let unreachable: BTreeMap<_, _> =
+        observed.clusters.iter().filter_map(|(c, o)| Some((c.clone(), o.unreachable.clone()?))).collect();
+    let out_of_reach = |m: &&Manifest| unreachable.contains_key(&m.key.cluster) && scope.has(&owner_of(&m.body));
+    let missing: Vec<_> = desired.iter().filter(out_of_reach).map(|m| (m, slot(m.wave, &m.key))).collect();
+    for (_, slot) in &missing {
+        waves.entry(*slot).or_default();
+    }
+    let blocked = missing.into_iter().map(|(m, slot)| Blocked {
+        key: m.key.clone(),
+        wave: waves.keys().position(|s| *s == slot).unwrap_or(0),
+        owner: owner_of(&m.body),
+        why: unreachable.get(&m.key.cluster).cloned().unwrap_or_default(),
+    });
+    Plan { blocked: blocked.collect(), unreachable, waves: waves.into_values().collect() }
+}
+
+fn is_unread(observed: &World, key: &ObjectKey) -> bool {
+    observed.clusters.get(&key.cluster).is_some_and(|o| o.unreachable.is_some())
+}
+
+/// The wave of a kind, for objects that are found and not wanted.
+pub fn wave_of(key: &ObjectKey) -> Wave {
+    match (key.gvk.group.as_str(), key.gvk.kind.as_str()) {
+        ("", "Namespace" | "ServiceAccount") => Wave::Foundations,
+        ("rbac.authorization.k8s.io", _) => Wave::Foundations,
+        ("", "Secret" | "ConfigMap") => Wave::Secrets,
+        (_, "Upstream") => Wave::Upstreams,
+        (_, "FailoverScheme") => Wave::Failover,
+        (_, "VirtualService" | "RouteTable") => Wave::Routes,
+        _ => Wave::Gateways,
+    }
+}
+
+fn change(key: &ObjectKey, wave: Wave, owner: &str, there: &Value, action: Action, write: Write) -> Change {
+    let (before, owner) = (Some(there.clone()), owner.to_string());
+    Change { key: key.clone(), action, write, before, after: None, wave, owner }
+}
+
+fn delete(key: &ObjectKey, wave: Wave, owner: &str, there: &Value) -> Change {
+    let uid = there.get("metadata").and_then(|m| m.get("uid")).and_then(Value::as_str).map(str::to_string);
+    change(key, wave, owner, there, Action::Delete, Write::Delete { uid })
+}
+
+fn wanted_away(scope: &Scope, manifests: &[&Manifest], there: &Value) -> Option<Change> {
+    let manifest = manifests[0];
+    let owner = owner_of(&manifest.body);
+    match &manifest.hold {
+        Hold::Own if is_ours(there) => {
+            let owner = owner_of(there);
+            scope.has(&owner).then(|| delete(&manifest.key, manifest.wave, &owner, there))
+        }
+        // One of the user's own documents: what failctl created goes, what was there before only loses our fields.
+        Hold::Own if annotation(there, CREATED_ANNOTATION).is_some() => {
+            Some(delete(&manifest.key, manifest.wave, &owner, there))
+        }
+        Hold::Own | Hold::Fields => {
+            owned_by(there, FIELD_MANAGER)?;
+            Some(release(&manifest.key, manifest.wave, &owner, there))
+        }
+        Hold::Items { path, key } => {
+            let names = manifests.iter().flat_map(|m| items::list(&m.body, path));
+            let names = names.filter_map(|i| items::name_of(i, key)).map(str::to_string).collect();
+            without_items(scope, &manifest.key, manifest.wave, there, path, key, &names)
+        }
+    }
+}
+
+/// An object that no document names: it is ours by its labels, by its record of items, or by fields we applied.
+fn found_away(scope: &Scope, key: &ObjectKey, there: &Value) -> Option<Change> {
+    let wave = wave_of(key);
+    if annotation(there, ITEMS_ANNOTATION).is_some() {
+        let path: Vec<String> = ["spec", "virtualHost", "routes"].map(String::from).into();
+        return without_items(scope, key, wave, there, &path, "name", &BTreeSet::new());
+    }
+    let owner = owner_of(there);
+    if is_ours(there) {
+        return scope.has(&owner).then(|| delete(key, wave, &owner, there));
+    }
+    if scope.owners.is_some() && (owner == "fleet" || !scope.has(&owner)) {
+        return None;
+    }
+    owned_by(there, FIELD_MANAGER)?;
+    if annotation(there, CREATED_ANNOTATION).is_some() {
+        return Some(delete(key, wave, &owner, there));
+    }
+    Some(release(key, wave, &owner, there))
+}
+
+fn annotation<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
+    object.get("metadata")?.get("annotations")?.get(name)?.as_str()
+}
+
+/// Applying nothing gives up every field failctl applied; those nobody else owns disappear.
+fn release(key: &ObjectKey, wave: Wave, owner: &str, there: &Value) -> Change {
+    let mut metadata = Map::from_iter([("name".to_string(), key.name.clone().into())]);
+    key.namespace.iter().for_each(|n| drop(metadata.insert("namespace".into(), n.clone().into())));
+    let body = json!({"apiVersion": key.gvk.api_version(), "kind": key.gvk.kind, "metadata": metadata});
+    let after = applied(there, &body, true).after;
+    Change { after: Some(after), ..change(key, wave, owner, there, Action::Release, Write::Apply { body }) }
+}
+
+/// Takes our items out; deletes an object that failctl created once nothing foreign is left in it.
+fn without_items(
+    scope: &Scope,
+    key: &ObjectKey,
+    wave: Wave,
+    there: &Value,
+    path: &[String],
+    item_key: &str,
+    also: &BTreeSet<String>,
+) -> Option<Change> {
+    let mut record = items::record(there);
+    let recorded: BTreeSet<String> = record.values().flatten().cloned().collect();
+    let in_scope: Vec<String> = record.keys().filter(|o| scope.has(o)).cloned().collect();
+    let mut gone: BTreeSet<String> = in_scope.iter().filter_map(|o| record.remove(o)).flatten().collect();
+    // A name our document wants but nobody recorded is a stranger's item: it stays.
+    gone.extend(also.iter().filter(|n| recorded.contains(*n) && scope.owners.is_none()).cloned());
+    let list = items::list(there, path);
+    let left = items::placed(list, &[], item_key, &gone);
+    let owner = in_scope.first().cloned().unwrap_or_else(|| owner_of(there));
+    if left.is_empty() && is_ours(there) {
+        return Some(delete(key, wave, &owner, there));
+    }
+    if gone.is_empty() {
+        return None;
+    }
+    let list = if left.is_empty() { Value::Null } else { Value::Array(left) };
+    let mut patch = Map::new();
+    merge_into(&mut patch, items::patch_at(path, list));
+    let annotations = there.get("metadata").and_then(|m| m.get("annotations")).and_then(Value::as_object);
+    let text = items::record_text(&record);
+    let forget = match (&text, annotations.map(Map::len)) {
+        (None, Some(1)) => json!({"metadata": {"annotations": null}}),
+        _ => json!({"metadata": {"annotations": {ITEMS_ANNOTATION: text}}}),
+    };
+    merge_into(&mut patch, forget);
+    let (write, after) = guarded(there, patch);
+    Some(Change { after: Some(after), ..change(key, wave, &owner, there, Action::Release, write) })
+}
