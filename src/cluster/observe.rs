@@ -87,7 +87,7 @@ pub async fn observe(clients: &Clients, wants: &[Want]) -> World {
     let reads = clusters.into_iter().filter_map(|cluster| {
         let mine = |w: &&Want| w.cluster.as_ref().is_none_or(|c| *c == cluster);
         let wants: Vec<_> = wants.iter().filter(mine).cloned().collect();
-        (!wants.is_empty()).then(|| async move { (cluster.clone(), one(clients, &cluster, wants).await) })
+        (!wants.is_empty()).then_some(async move { (cluster.clone(), one(clients, &cluster, wants).await) })
     });
     World { clusters: futures::future::join_all(reads).await.into_iter().collect() }
 }

@@ -17,7 +17,9 @@ fn entries(object: &Value) -> impl Iterator<Item = &Value> {
 }
 
 fn is_apply_of(entry: &Value, manager: &str) -> bool {
-    entry["manager"] == manager && entry["operation"] == "Apply" && entry["subresource"].as_str().unwrap_or("") == ""
+    entry["manager"] == manager
+        && entry["operation"] == "Apply"
+        && entry["subresource"].as_str().is_none_or(str::is_empty)
 }
 
 /// What everybody else owns, for fields that must stay when failctl lets go of them.
