@@ -1,2 +1,5 @@
-//! Rules with stable codes
-//! May not know:  health, verdicts.:clients, terminals.
+//! Rules with stable codes: health of a fleet, verdicts of drills.
+//! What comes in: values observed or measured. What goes out: findings and verdicts.
+//! May not know: clients, terminals, clocks.
+
+pub mod drill;

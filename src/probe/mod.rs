@@ -1,2 +1,11 @@
-//! EDGE. Constant-rate load, who answered when.
+//! EDGE. Constant-rate open-loop HTTP load: who answered when, and what failed why.
+//! What comes in: targets and a rate. What goes out: a stream of events, one per request.
 //! May not know: clusters, commands.
+
+pub mod classify;
+pub mod load;
+pub mod request;
+pub mod target;
+
+pub use load::{Event, Running, start};
+pub use target::Target;

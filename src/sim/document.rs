@@ -1,0 +1,266 @@
+//! `kind: Scenario`: the drill document as it is written, and its way into a [`Scenario`].
+//! What comes in: a document body. What goes out: a scenario, or every problem.
+//! May not know: files, clusters.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::fault::Fault;
+use super::scenario::{Answers, Expected, FaultStep, Load, Scenario, Target, Tolerances};
+use crate::model::duration::Millis;
+use crate::model::problem::Problem;
+
+/// The kind of the document.
+pub const KIND: &str = "Scenario";
+/// Its apiVersion.
+pub const API_VERSION: &str = "failctl.dev/v1alpha1";
+
+/// A drill document.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "Scenario")]
+pub struct ScenarioDocument {
+    /// `failctl.dev/v1alpha1`.
+    pub api_version: String,
+    /// `Scenario`.
+    pub kind: String,
+    /// Its name.
+    pub metadata: Metadata,
+    /// The drill.
+    pub spec: Spec,
+}
+
+/// The name of a document.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Metadata {
+    /// Name, shown in reports.
+    pub name: String,
+}
+
+/// What is broken, under which load, what is tolerated.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Spec {
+    /// The failover under test: short for one target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failover: Option<String>,
+    /// Where requests go: short for one target. Default: the gateway of the failover's primary cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Several services side by side under the same fault.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<TargetSpec>,
+    /// What is broken, in order. Everything is put back, the last fault first.
+    pub faults: Vec<StepSpec>,
+    /// The load.
+    #[serde(default)]
+    pub load: LoadSpec,
+    /// What is tolerated.
+    #[serde(default)]
+    pub tolerances: TolerancesSpec,
+    /// What the drill must show to pass: `no-loss` or `outage`.
+    #[serde(default)]
+    pub expected: Expected,
+}
+
+/// One service under load.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TargetSpec {
+    /// Name in reports; default: the failover's, or the URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The failover that protects it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failover: Option<String>,
+    /// A word that names its configuration in reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// Where requests go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The Host header, where it is not the URL's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// How to tell who answered.
+    #[serde(default)]
+    pub answers: Answers,
+}
+
+/// A fault, and how long to wait before the next one.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StepSpec {
+    /// What is broken.
+    pub inject: Fault,
+    /// How long to wait before the next fault; default `2s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub then_wait: Option<Millis>,
+}
+
+macro_rules! load_spec {
+    ($($(#[$doc:meta])* $field:ident: $type:ty as $schema:literal),* $(,)?) => {
+        /// Constant-rate load: requests start on time, whether or not earlier ones have ended.
+        #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        pub struct LoadSpec {
+            $($(#[$doc])*
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            #[schemars(with = $schema)]
+            pub $field: Option<$type>,)*
+        }
+
+        impl LoadSpec {
+            fn load(self) -> Load {
+                let default = Load::default();
+                Load { $($field: self.$field.unwrap_or(default.$field)),* }
+            }
+        }
+    };
+}
+
+load_spec! {
+    /// Requests per second and target; default 100.
+    rate: u32 as "Option<u32>",
+    /// Load before the fault; default `5s`.
+    warmup: Millis as "Option<String>",
+    /// How long the fault lasts; default `15s`.
+    during: Millis as "Option<String>",
+    /// How long to wait at most for the primary after healing; default `30s`.
+    after: Millis as "Option<String>",
+    /// How long the primary must serve alone to be settled; default `2s`.
+    settle: Millis as "Option<String>",
+    /// How long one request may take; default `10s`.
+    timeout: Millis as "Option<String>",
+    /// Requests in flight at most, per target; default 2000.
+    max_in_flight: u32 as "Option<u32>",
+}
+
+/// Limits; one that is left out is not judged, but for `maxFailed`, which is 0.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TolerancesSpec {
+    /// Lost requests; default 0.
+    #[serde(default)]
+    pub max_failed: u64,
+    /// Answers cut after their headers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_cut_after_headers: Option<u64>,
+    /// Fault to the gateway no longer using the primary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub max_detection: Option<Millis>,
+    /// Fault to only the backup answering.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub max_failover: Option<Millis>,
+    /// Healing to only the primary answering.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub max_failback: Option<Millis>,
+}
+
+/// Whether a document says it is a Scenario of ours.
+pub fn is_scenario(body: &Value) -> bool {
+    body.get("kind").and_then(Value::as_str) == Some(KIND)
+        && body.get("apiVersion").and_then(Value::as_str).is_some_and(|v| v.starts_with("failctl.dev/"))
+}
+
+/// Reads one document.
+pub fn read(body: Value) -> Result<Scenario, Vec<Problem>> {
+    let document: ScenarioDocument = serde_path_to_error::deserialize(body).map_err(|e| {
+        let (path, why) = (e.path().to_string(), e.inner().to_string());
+        vec![Problem::error("FCT0601", format!("this Scenario cannot be read: {path}: {why}"))]
+    })?;
+    scenario(document)
+}
+
+/// A document whose fields have their types → a scenario, or every problem.
+pub fn scenario(document: ScenarioDocument) -> Result<Scenario, Vec<Problem>> {
+    let mut problems = Vec::new();
+    if document.api_version != API_VERSION || document.kind != KIND {
+        problems.push(Problem::error(
+            "FCT0602",
+            format!("expected {API_VERSION} {KIND}, found {} {}", document.api_version, document.kind),
+        ));
+    }
+    let spec = document.spec;
+    let targets = targets(spec.failover, spec.url, spec.targets, &mut problems);
+    let load = spec.load.load();
+    let faults: Vec<_> = spec.faults.into_iter().map(step).collect();
+    if faults.is_empty() {
+        problems.push(
+            Problem::error("FCT0604", "spec.faults is empty: a drill that breaks nothing proves nothing")
+                .hint("add for example `- inject: {scaleToZero: {cluster: local, deployment: echo-blue}}`"),
+        );
+    }
+    check(&load, &mut problems);
+    let limits = spec.tolerances;
+    let tolerances = Tolerances {
+        max_failed: limits.max_failed,
+        max_cut: limits.max_cut_after_headers,
+        max_detection: limits.max_detection,
+        max_failover: limits.max_failover,
+        max_failback: limits.max_failback,
+    };
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    Ok(Scenario { name: document.metadata.name, targets, faults, load, tolerances, expected: spec.expected, force: false })
+}
+
+fn step(s: StepSpec) -> FaultStep {
+    FaultStep { fault: s.inject, then_wait: s.then_wait.unwrap_or(Millis::secs(2)) }
+}
+
+fn targets(
+    failover: Option<String>,
+    url: Option<String>,
+    list: Vec<TargetSpec>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Target> {
+    let short = failover.is_some() || url.is_some();
+    if short && !list.is_empty() {
+        problems.push(Problem::error("FCT0603", "spec.failover and spec.url are short for one target; spec.targets is given too").hint("keep one of the two"));
+    }
+    if !short && list.is_empty() {
+        problems.push(Problem::error("FCT0603", "the Scenario names nothing to send requests to").hint("write spec.failover (the name of a Failover document), spec.url, or spec.targets"));
+    }
+    let list = if short { vec![TargetSpec { failover, url, ..TargetSpec::default() }] } else { list };
+    list.into_iter()
+        .map(|t| {
+            let name = t.name.or_else(|| t.failover.clone()).or_else(|| t.url.clone());
+            if t.url.is_none() && t.failover.is_none() {
+                problems.push(Problem::error("FCT0603", format!("target {} has neither failover nor url", name.as_deref().unwrap_or("(unnamed)"))));
+            }
+            Target {
+                name: name.unwrap_or_default(),
+                failover: t.failover,
+                policy: t.policy,
+                url: t.url,
+                host: t.host,
+                answers: t.answers,
+            }
+        })
+        .collect()
+}
+
+/// Limits that make a load measurable at all.
+pub fn check(load: &Load, problems: &mut Vec<Problem>) {
+    let mut bad = |what: String| problems.push(Problem::error("FCT0605", what));
+    if load.rate == 0 || load.rate > 100_000 {
+        bad(format!("a rate of {} requests per second is not between 1 and 100000", load.rate));
+    }
+    if load.warmup.0 < 500 {
+        bad(format!("a warm-up of {} is too short to see a steady state; at least 500ms", load.warmup));
+    }
+    if load.during.0 < 500 {
+        bad(format!("a fault of {} is too short to be seen; at least 500ms", load.during));
+    }
+    if load.settle.0 == 0 || load.timeout.0 == 0 || load.max_in_flight == 0 {
+        bad("settle, timeout and maxInFlight must be more than zero".into());
+    }
+}

@@ -1,0 +1,174 @@
+//! The faults a drill can inject, as values.
+//! May not know: how they are done.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::model::name::{ClusterName, Namespace, ObjectName};
+
+/// A Deployment on a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Workload {
+    /// The cluster, as the fleet names it.
+    #[schemars(with = "String")]
+    pub cluster: ClusterName,
+    /// Namespace of the Deployment.
+    #[serde(default = "default_namespace")]
+    #[schemars(with = "String")]
+    pub namespace: Namespace,
+    /// The Deployment.
+    #[schemars(with = "String")]
+    pub deployment: ObjectName,
+}
+
+impl std::fmt::Display for Workload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "deployment {}/{} on {}", self.namespace, self.deployment, self.cluster)
+    }
+}
+
+/// `default`, as kubectl has it.
+pub fn default_namespace() -> Namespace {
+    Namespace::new("default").expect("`default` is a valid namespace")
+}
+
+/// The command that keeps a container alive with nobody listening.
+pub fn sleep_command() -> Vec<String> {
+    vec!["sleep".into(), "20h".into()]
+}
+
+/// How much of a cluster dies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// Its workloads and API die, the edge survives.
+    #[default]
+    Workloads,
+    /// Everything dies, the edge too.
+    All,
+}
+
+/// One fault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum Fault {
+    /// The Deployment is scaled to zero replicas.
+    ScaleToZero(Workload),
+    /// The container runs `sleep` in place of its program: the Pod is alive and nobody listens.
+    SleepCommand {
+        /// The cluster, as the fleet names it.
+        #[schemars(with = "String")]
+        cluster: ClusterName,
+        /// Namespace of the Deployment.
+        #[serde(default = "default_namespace")]
+        #[schemars(with = "String")]
+        namespace: Namespace,
+        /// The Deployment.
+        #[schemars(with = "String")]
+        deployment: ObjectName,
+        /// The container; default: every container of the Pod.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        container: Option<String>,
+        /// The command; default `sleep 20h`.
+        #[serde(default = "sleep_command")]
+        command: Vec<String>,
+    },
+    /// `POST /healthcheck/fail` to the Envoy of every Pod: its health check fails, and so does every request to it.
+    HealthCheckFail {
+        /// The cluster, as the fleet names it.
+        #[schemars(with = "String")]
+        cluster: ClusterName,
+        /// Namespace of the Deployment.
+        #[serde(default = "default_namespace")]
+        #[schemars(with = "String")]
+        namespace: Namespace,
+        /// The Deployment.
+        #[schemars(with = "String")]
+        deployment: ObjectName,
+        /// The admin port of the Pod's Envoy.
+        #[serde(default = "default_admin_port")]
+        admin_port: u16,
+    },
+    /// The gateway proxy of the cluster is scaled to zero.
+    GatewayDown {
+        /// The cluster.
+        #[schemars(with = "String")]
+        cluster: ClusterName,
+        /// Namespace of the proxy; default: where Gloo is installed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<String>")]
+        namespace: Option<Namespace>,
+        /// The proxy's Deployment.
+        #[serde(default = "default_gateway")]
+        #[schemars(with = "String")]
+        deployment: ObjectName,
+    },
+    /// The cluster dies.
+    ClusterDown {
+        /// The cluster.
+        #[schemars(with = "String")]
+        cluster: ClusterName,
+        /// How much of it.
+        #[serde(default)]
+        form: Form,
+    },
+}
+
+/// The admin port of the guide's Envoys.
+pub fn default_admin_port() -> u16 {
+    19000
+}
+
+/// Gloo's gateway proxy.
+pub fn default_gateway() -> ObjectName {
+    ObjectName::new("gateway-proxy").expect("`gateway-proxy` is a valid name")
+}
+
+impl Fault {
+    /// The words of the command line, in its order.
+    pub const KINDS: [&'static str; 5] =
+        ["scale-to-zero", "sleep", "health-check-fail", "gateway-down", "cluster-down"];
+
+    /// The word of the command line and of reports.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Fault::ScaleToZero(_) => "scale-to-zero",
+            Fault::SleepCommand { .. } => "sleep",
+            Fault::HealthCheckFail { .. } => "health-check-fail",
+            Fault::GatewayDown { .. } => "gateway-down",
+            Fault::ClusterDown { .. } => "cluster-down",
+        }
+    }
+
+    /// The cluster it breaks something on.
+    pub fn cluster(&self) -> &ClusterName {
+        match self {
+            Fault::ScaleToZero(w) => &w.cluster,
+            Fault::SleepCommand { cluster, .. }
+            | Fault::HealthCheckFail { cluster, .. }
+            | Fault::GatewayDown { cluster, .. }
+            | Fault::ClusterDown { cluster, .. } => cluster,
+        }
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Fault::ScaleToZero(w) => write!(f, "scale {w} to zero"),
+            Fault::SleepCommand { cluster, namespace, deployment, container, command } => {
+                let which = container.as_ref().map_or("every container".to_string(), |c| format!("container {c}"));
+                write!(f, "run `{}` in {which} of deployment {namespace}/{deployment} on {cluster}", command.join(" "))
+            }
+            Fault::HealthCheckFail { cluster, namespace, deployment, .. } => {
+                write!(f, "fail the health check of every Pod of deployment {namespace}/{deployment} on {cluster}")
+            }
+            Fault::GatewayDown { cluster, deployment, .. } => write!(f, "take the gateway {deployment} of {cluster} down"),
+            Fault::ClusterDown { cluster, form: Form::Workloads } => {
+                write!(f, "take the workloads and the API of {cluster} down; the edge survives")
+            }
+            Fault::ClusterDown { cluster, form: Form::All } => write!(f, "take all of {cluster} down, the edge too"),
+        }
+    }
+}
