@@ -47,14 +47,17 @@ pub fn findings(measured: &Measured, ending: &Ending, tolerated: &Tolerances, ex
     match ending {
         Ending::Completed => {}
         Ending::Refused(why) => say("FCT0610", Verdict::Inconclusive, format!("not started: {why}")),
-        Ending::Broken(why) => say("FCT0611", Verdict::Inconclusive, format!("the fault could not be injected or healed: {why}")),
+        Ending::Broken(why) => {
+            say("FCT0611", Verdict::Inconclusive, format!("the fault could not be injected or healed: {why}"))
+        }
         Ending::Interrupted => say("FCT0612", Verdict::Inconclusive, "interrupted; everything was put back".into()),
     }
     if !all.is_empty() {
         return all;
     }
     if measured.requests_in_fault < FEWEST {
-        let what = format!("{} requests in the fault are too few to tell (at least {FEWEST})", measured.requests_in_fault);
+        let what =
+            format!("{} requests in the fault are too few to tell (at least {FEWEST})", measured.requests_in_fault);
         all.push(Finding { code: "FCT0613", verdict: Verdict::Inconclusive, what });
     }
     let starts = measured.requests + measured.missed;
@@ -98,7 +101,10 @@ fn no_loss(m: &Measured, tolerated: &Tolerances, all: &mut Vec<Finding>) {
 fn outage(m: &Measured) -> Finding {
     let seen = m.longest_silence >= OUTAGE_MS;
     let what = match seen {
-        true => format!("the expected outage was seen: nobody answered for {} ms, {} requests lost", m.longest_silence, m.failed),
+        true => format!(
+            "the expected outage was seen: nobody answered for {} ms, {} requests lost",
+            m.longest_silence, m.failed
+        ),
         false => format!("an outage was expected, but the longest silence was {} ms", m.longest_silence),
     };
     Finding { code: "FCT0622", verdict: if seen { Verdict::Pass } else { Verdict::Fail }, what }

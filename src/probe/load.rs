@@ -78,7 +78,8 @@ pub fn start(targets: Vec<Target>, pace: Pace) -> Running {
     let apart = Duration::from_secs(1) / pace.rate.max(1) / u32::try_from(targets.len().max(1)).unwrap_or(1);
     for (index, target) in targets.into_iter().enumerate() {
         let shift = apart * u32::try_from(index).unwrap_or(0);
-        let lane = Lane { index, target: Arc::new(target), pool: Arc::default(), tell: tell.clone(), zero, pace, shift };
+        let lane =
+            Lane { index, target: Arc::new(target), pool: Arc::default(), tell: tell.clone(), zero, pace, shift };
         tokio::spawn(lane.run(stop.clone(), abandon.clone()));
     }
     Running { events, zero, stop, _guard: abandon.drop_guard() }

@@ -94,8 +94,7 @@ async fn connect(target: &Target, deadline: Instant) -> Result<Sender, Class> {
     };
     // Without it small requests wait for the answer to the one before.
     let _ = stream.set_nodelay(true);
-    let (sender, connection) =
-        handshake(TokioIo::new(stream)).await.map_err(|_| Class::ResetBeforeHeaders)?;
+    let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|_| Class::ResetBeforeHeaders)?;
     tokio::spawn(async move {
         // Whoever used the connection hears of its end through the sender.
         let _ = connection.await;

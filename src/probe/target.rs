@@ -34,7 +34,9 @@ impl Target {
         let uri: Uri = with_scheme.parse().map_err(|e| anyhow::anyhow!("`{url}` is not a URL: {e}"))?;
         match uri.scheme_str() {
             Some("http") => {}
-            Some(other) => anyhow::bail!("`{url}`: the load speaks plain HTTP only, not {other}; give the gateway's HTTP port"),
+            Some(other) => {
+                anyhow::bail!("`{url}`: the load speaks plain HTTP only, not {other}; give the gateway's HTTP port")
+            }
             None => anyhow::bail!("`{url}` is not a URL"),
         }
         let name = uri.host().ok_or_else(|| anyhow::anyhow!("`{url}` names no host"))?;

@@ -249,7 +249,9 @@ impl View<'_> {
             (0, 0, _) => "the primary went on answering: the fault did not reach it".into(),
             (0, _, 0) => "no backup answered: every request of the fault failed".into(),
             (0, _, _) => "no backup answered".into(),
-            (b, l, o) => format!("the backup answered {b} times, but to the end of the fault {l} requests failed and the primary answered {o} times"),
+            (b, l, o) => format!(
+                "the backup answered {b} times, but to the end of the fault {l} requests failed and the primary answered {o} times"
+            ),
         })
     }
 

@@ -169,35 +169,46 @@ pub fn is_scenario(body: &Value) -> bool {
         && body.get("apiVersion").and_then(Value::as_str).is_some_and(|v| v.starts_with("failctl.dev/"))
 }
 
+/// A problem, and the JSON pointer to what it is about.
+pub type Found = (String, Problem);
+
 /// Reads one document.
-pub fn read(body: Value) -> Result<Scenario, Vec<Problem>> {
+pub fn read(body: Value) -> Result<Scenario, Vec<Found>> {
     let document: ScenarioDocument = serde_path_to_error::deserialize(body).map_err(|e| {
-        let (path, why) = (e.path().to_string(), e.inner().to_string());
-        vec![Problem::error("FCT0601", format!("this Scenario cannot be read: {path}: {why}"))]
+        let what = format!("this Scenario cannot be read: {}: {}", e.path(), e.inner());
+        vec![(pointer(e.path()), Problem::error("FCT0601", what))]
     })?;
     scenario(document)
 }
 
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let part = |segment: &Segment| match segment {
+        Segment::Seq { index } => format!("/{index}"),
+        Segment::Map { key } => format!("/{key}"),
+        Segment::Enum { variant } => format!("/{variant}"),
+        Segment::Unknown => String::new(),
+    };
+    path.iter().map(part).collect()
+}
+
 /// A document whose fields have their types → a scenario, or every problem.
-pub fn scenario(document: ScenarioDocument) -> Result<Scenario, Vec<Problem>> {
+pub fn scenario(document: ScenarioDocument) -> Result<Scenario, Vec<Found>> {
     let mut problems = Vec::new();
     if document.api_version != API_VERSION || document.kind != KIND {
-        problems.push(Problem::error(
-            "FCT0602",
-            format!("expected {API_VERSION} {KIND}, found {} {}", document.api_version, document.kind),
-        ));
+        let what = format!("expected {API_VERSION} {KIND}, found {} {}", document.api_version, document.kind);
+        problems.push(("/apiVersion".into(), Problem::error("FCT0602", what)));
     }
     let spec = document.spec;
     let targets = targets(spec.failover, spec.url, spec.targets, &mut problems);
     let load = spec.load.load();
     let faults: Vec<_> = spec.faults.into_iter().map(step).collect();
     if faults.is_empty() {
-        problems.push(
-            Problem::error("FCT0604", "spec.faults is empty: a drill that breaks nothing proves nothing")
-                .hint("add for example `- inject: {scaleToZero: {cluster: local, deployment: echo-blue}}`"),
-        );
+        let problem = Problem::error("FCT0604", "spec.faults is empty: a drill that breaks nothing proves nothing");
+        let hint = "add for example `- inject: {scaleToZero: {cluster: local, deployment: echo-blue}}`";
+        problems.push(("/spec/faults".into(), problem.hint(hint)));
     }
-    check(&load, &mut problems);
+    problems.extend(check(&load).into_iter().map(|p| ("/spec/load".to_string(), p)));
     let limits = spec.tolerances;
     let tolerances = Tolerances {
         max_failed: limits.max_failed,
@@ -209,7 +220,15 @@ pub fn scenario(document: ScenarioDocument) -> Result<Scenario, Vec<Problem>> {
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(Scenario { name: document.metadata.name, targets, faults, load, tolerances, expected: spec.expected, force: false })
+    Ok(Scenario {
+        name: document.metadata.name,
+        targets,
+        faults,
+        load,
+        tolerances,
+        expected: spec.expected,
+        force: false,
+    })
 }
 
 fn step(s: StepSpec) -> FaultStep {
@@ -220,21 +239,28 @@ fn targets(
     failover: Option<String>,
     url: Option<String>,
     list: Vec<TargetSpec>,
-    problems: &mut Vec<Problem>,
+    problems: &mut Vec<Found>,
 ) -> Vec<Target> {
     let short = failover.is_some() || url.is_some();
+    let mut say = |at: &str, what: String, hint: &str| {
+        problems.push((at.to_string(), Problem::error("FCT0603", what).hint(hint)));
+    };
     if short && !list.is_empty() {
-        problems.push(Problem::error("FCT0603", "spec.failover and spec.url are short for one target; spec.targets is given too").hint("keep one of the two"));
+        let what = "spec.failover and spec.url are short for one target; spec.targets is given too";
+        say("/spec/targets", what.into(), "keep one of the two");
     }
     if !short && list.is_empty() {
-        problems.push(Problem::error("FCT0603", "the Scenario names nothing to send requests to").hint("write spec.failover (the name of a Failover document), spec.url, or spec.targets"));
+        let hint = "write spec.failover (the name of a Failover document), spec.url, or spec.targets";
+        say("/spec", "the Scenario names nothing to send requests to".into(), hint);
     }
     let list = if short { vec![TargetSpec { failover, url, ..TargetSpec::default() }] } else { list };
     list.into_iter()
-        .map(|t| {
+        .enumerate()
+        .map(|(i, t)| {
             let name = t.name.or_else(|| t.failover.clone()).or_else(|| t.url.clone());
             if t.url.is_none() && t.failover.is_none() {
-                problems.push(Problem::error("FCT0603", format!("target {} has neither failover nor url", name.as_deref().unwrap_or("(unnamed)"))));
+                let at = format!("/spec/targets/{i}");
+                say(&at, "this target has neither failover nor url".into(), "name a Failover document, or give a URL");
             }
             Target {
                 name: name.unwrap_or_default(),
@@ -249,7 +275,8 @@ fn targets(
 }
 
 /// Limits that make a load measurable at all.
-pub fn check(load: &Load, problems: &mut Vec<Problem>) {
+pub fn check(load: &Load) -> Vec<Problem> {
+    let mut problems = Vec::new();
     let mut bad = |what: String| problems.push(Problem::error("FCT0605", what));
     if load.rate == 0 || load.rate > 100_000 {
         bad(format!("a rate of {} requests per second is not between 1 and 100000", load.rate));
@@ -263,4 +290,5 @@ pub fn check(load: &Load, problems: &mut Vec<Problem>) {
     if load.settle.0 == 0 || load.timeout.0 == 0 || load.max_in_flight == 0 {
         bad("settle, timeout and maxInFlight must be more than zero".into());
     }
+    problems
 }

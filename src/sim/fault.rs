@@ -164,7 +164,9 @@ impl std::fmt::Display for Fault {
             Fault::HealthCheckFail { cluster, namespace, deployment, .. } => {
                 write!(f, "fail the health check of every Pod of deployment {namespace}/{deployment} on {cluster}")
             }
-            Fault::GatewayDown { cluster, deployment, .. } => write!(f, "take the gateway {deployment} of {cluster} down"),
+            Fault::GatewayDown { cluster, deployment, .. } => {
+                write!(f, "take the gateway {deployment} of {cluster} down")
+            }
             Fault::ClusterDown { cluster, form: Form::Workloads } => {
                 write!(f, "take the workloads and the API of {cluster} down; the edge survives")
             }

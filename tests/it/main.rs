@@ -3,5 +3,7 @@
 
 mod architecture;
 mod child;
+mod drills;
 mod envoys;
+mod probe;
 mod support;
