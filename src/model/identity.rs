@@ -20,3 +20,8 @@ pub fn client(fleet: &str, cluster: &ClusterName) -> String {
 pub fn root(fleet: &str) -> String {
     format!("failctl root of fleet {fleet}")
 }
+
+/// A party's SPIFFE-like URI, for policies that match on it: the fleet is the trust domain.
+pub fn spiffe(fleet: &str, role: &str, cluster: &ClusterName) -> String {
+    format!("spiffe://{fleet}.{SUFFIX}/{role}/{cluster}")
+}

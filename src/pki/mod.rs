@@ -1,2 +1,37 @@
-//! Who needs which certificate → issue → secrets as manifests. Time and randomness come in as arguments.
-//! May not know: clusters, files.
+//! Who needs which certificate → issue → secrets. What comes in: a fleet, its failovers, keys, the time and serial
+//! numbers. What goes out: certificates as PEM, manifests of Secrets, findings about certificates met elsewhere.
+//! May not know: files, clusters, clocks. Keys are made in one place ([`Key::generate`]) and never shown.
+
+mod check;
+mod facts;
+mod issue;
+mod key;
+mod party;
+mod secret;
+
+pub use check::{Finding, SOON_DAYS, check_pair, check_side, is_good};
+pub use facts::{Facts, certificates, facts};
+pub use issue::{Issued, Lifetimes, Serial, issue_leaf, issue_root, keeps};
+pub use key::{Algorithm, Key};
+pub use party::{Party, Role, parties};
+pub use secret::{Names, Pair, names, secret};
+
+/// Why a certificate could not be made or read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The bytes are no key failctl can use.
+    #[error("the private key cannot be used: {0}")]
+    Key(String),
+    /// The bytes are no certificate.
+    #[error("the certificate cannot be read: {0}")]
+    Certificate(String),
+    /// Signing failed.
+    #[error("the certificate cannot be issued: {0}")]
+    Issue(String),
+    /// The root's key belongs to another root.
+    #[error("the root's private key does not belong to its certificate")]
+    RootMismatch,
+    /// The certificate that should sign is no authority.
+    #[error("the root is no certificate authority")]
+    NotAnAuthority,
+}

@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test fails by panicking, and its name is its documentation")]
 
 mod architecture;
+mod certificates;
 mod child;
 mod drills;
 mod envoys;

@@ -1,0 +1,133 @@
+//! Certificates, issued. What comes in: keys, names, the time and a serial number. What goes out: PEM. The same
+//! arguments give the same certificate, up to the signature (ECDSA signs with fresh randomness).
+
+use jiff::{SignedDuration, Timestamp};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyUsagePurpose, SanType, SerialNumber,
+};
+use rustls::pki_types::CertificateDer;
+
+use super::check::{check_side, is_good};
+use super::facts::{Facts, certificates, facts};
+use super::key::Key;
+use super::party::{Party, Role};
+use super::{Error, Finding};
+use crate::model::identity;
+
+/// 16 random bytes; the sign bit is cleared when used.
+pub type Serial = [u8; 16];
+
+/// Clocks of clusters differ: a certificate is valid a little before it is made.
+const BACKDATE: SignedDuration = SignedDuration::from_mins(10);
+
+/// How long certificates are valid, in days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// The root.
+    pub root: u32,
+    /// Leaves.
+    pub leaf: u32,
+}
+
+impl Default for Lifetimes {
+    /// Ten years for the root, one for leaves.
+    fn default() -> Self {
+        Lifetimes { root: 3650, leaf: 365 }
+    }
+}
+
+/// A certificate with its key.
+pub struct Issued {
+    /// The certificate as PEM.
+    pub certificate: String,
+    /// Its private key.
+    pub key: Key,
+}
+
+/// The root of a fleet: signs its leaves directly (path length 0), nothing else.
+pub fn issue_root(fleet: &str, key: Key, now: Timestamp, days: u32, serial: Serial) -> Result<Issued, Error> {
+    let mut params = params(&identity::root(fleet), now, days, serial)?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let certificate = params.self_signed(&key.pair).map_err(issue)?.pem();
+    Ok(Issued { certificate, key })
+}
+
+/// A leaf for a party, signed by the fleet's root. Its last day is never after the root's.
+pub fn issue_leaf(
+    fleet: &str,
+    party: &Party,
+    key: Key,
+    root: &Issued,
+    now: Timestamp,
+    days: u32,
+    serial: Serial,
+) -> Result<Issued, Error> {
+    let signer = signer(root)?;
+    let dns = party.dns(fleet);
+    // A common name has at most 64 characters (X.520); the alternative names carry the identity.
+    let common: String = dns.chars().take(64).collect();
+    let mut params = params(&common, now, days, serial)?;
+    let end = time::OffsetDateTime::from_unix_timestamp(signer.not_after.as_second()).map_err(issue)?;
+    params.not_after = params.not_after.min(end);
+    params.subject_alt_names = vec![
+        SanType::DnsName(dns.try_into().map_err(issue)?),
+        SanType::URI(party.uri(fleet).try_into().map_err(issue)?),
+    ];
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![match party.role {
+        Role::Server => ExtendedKeyUsagePurpose::ServerAuth,
+        Role::Client => ExtendedKeyUsagePurpose::ClientAuth,
+    }];
+    params.use_authority_key_identifier_extension = true;
+    let issuer = Issuer::from_ca_cert_der(&signer.der, &root.key.pair).map_err(issue)?;
+    let certificate = params.signed_by(&key.pair, &issuer).map_err(issue)?.pem();
+    Ok(Issued { certificate, key })
+}
+
+fn issue(error: impl std::fmt::Display) -> Error {
+    Error::Issue(error.to_string())
+}
+
+/// The root's facts, after the checks that signing itself does not make.
+fn signer(root: &Issued) -> Result<Facts, Error> {
+    let der: Vec<CertificateDer<'static>> = certificates(&root.certificate)?;
+    let der = der.first().ok_or_else(|| Error::Certificate("the file is empty".into()))?;
+    let facts = facts(der)?;
+    if !facts.is_ca {
+        return Err(Error::NotAnAuthority);
+    }
+    if facts.public_key != root.key.public() {
+        return Err(Error::RootMismatch);
+    }
+    Ok(facts)
+}
+
+fn params(common: &str, now: Timestamp, days: u32, serial: Serial) -> Result<CertificateParams, Error> {
+    let mut params = CertificateParams::default();
+    let mut name = DistinguishedName::new();
+    name.push(DnType::CommonName, common);
+    params.distinguished_name = name;
+    let at = |t: Timestamp| time::OffsetDateTime::from_unix_timestamp(t.as_second()).map_err(issue);
+    params.not_before = at(now - BACKDATE)?;
+    params.not_after = at(now + SignedDuration::from_hours(24 * i64::from(days)))?;
+    let mut serial = serial;
+    serial[0] = serial[0] & 0x7f | 0x40;
+    params.serial_number = Some(SerialNumber::from_slice(&serial));
+    Ok(params)
+}
+
+/// Whether existing material still does what a party needs, or the reasons why it does not.
+pub fn keeps(
+    fleet: &str,
+    party: &Party,
+    certificate: &str,
+    key: &Key,
+    root: &str,
+    now: Timestamp,
+) -> Result<(), Vec<Finding>> {
+    let findings = check_side(party.role, certificate, root, Some(key), Some(&party.dns(fleet)), now);
+    if is_good(&findings) { Ok(()) } else { Err(findings) }
+}
