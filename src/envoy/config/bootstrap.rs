@@ -1,0 +1,58 @@
+//! The bootstrap of a gateway pod: who it is, where its admin port is, where it fetches the rest.
+
+use serde_json::{Value, json};
+
+/// The static cluster that leads to the control plane.
+pub const XDS_CLUSTER: &str = "xds_cluster";
+
+/// Fetching by REST with long polling: the server holds a request until something changed, so a short delay between
+/// requests costs nothing and a change arrives within milliseconds. The timeout is longer than the server holds.
+pub fn rest_source() -> Value {
+    json!({
+        "resource_api_version": "V3",
+        "initial_fetch_timeout": "15s",
+        "api_config_source": {
+            "api_type": "REST",
+            "transport_api_version": "V3",
+            "cluster_names": [XDS_CLUSTER],
+            "refresh_delay": "0.005s",
+            "request_timeout": "60s"
+        }
+    })
+}
+
+/// A bootstrap. Each argument may be a Kubernetes variable such as `$(POD_IP)`.
+/// `role` is `NAMESPACE~PROXY`, as Gloo names the part a node plays.
+pub fn bootstrap(node: &str, pod_ip: &str, role: &str, xds_host: &str, xds_port: u16) -> Value {
+    json!({
+        "node": {
+            "cluster": "gateway",
+            "id": node,
+            "metadata": { "role": role, "pod_ip": pod_ip }
+        },
+        "admin": { "address": { "socket_address": { "address": pod_ip, "port_value": 19000 } } },
+        "dynamic_resources": { "cds_config": rest_source(), "lds_config": rest_source() },
+        "static_resources": { "clusters": [xds_cluster(xds_host, xds_port)] }
+    })
+}
+
+/// Every subscription holds one request open, one per upstream among them: the limits must not be in the way.
+fn xds_cluster(host: &str, port: u16) -> Value {
+    let no_limit = u32::MAX;
+    json!({
+        "name": XDS_CLUSTER,
+        "type": "STATIC",
+        "connect_timeout": "5s",
+        "circuit_breakers": { "thresholds": [{
+            "max_connections": no_limit, "max_pending_requests": no_limit,
+            "max_requests": no_limit, "max_retries": no_limit
+        }] },
+        "typed_extension_protocol_options": { "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+            "explicit_http_config": { "http2_protocol_options": { "max_concurrent_streams": 100_000 } }
+        } },
+        "load_assignment": { "cluster_name": XDS_CLUSTER, "endpoints": [{ "lb_endpoints": [{
+            "endpoint": { "address": { "socket_address": { "address": host, "port_value": port } } }
+        }] }] }
+    })
+}
