@@ -79,9 +79,7 @@ mod tests {
 
     #[test]
     fn every_living_namespace_gets_a_default_account() {
-        let space = |name: &str, phase: &str| {
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}, "status": {"phase": phase}})
-        };
+        let space = |name: &str, phase: &str| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}, "status": {"phase": phase}});
         let writes = run(vec![space("a", "Active"), space("b", "Terminating")]);
         assert!(matches!(&writes[..], [Write::Create(body)] if namespace(body) == "a"), "{writes:?}");
     }
@@ -89,7 +87,9 @@ mod tests {
     #[test]
     fn a_token_secret_is_stamped_then_filled_and_goes_with_its_account() {
         assert!(matches!(&run(vec![account(), secret(None)])[..], [Write::Merge { .. }]));
-        assert!(matches!(&run(vec![account(), secret(Some("1"))])[..], [Write::Token { account, .. }] if account == "fed"));
+        assert!(
+            matches!(&run(vec![account(), secret(Some("1"))])[..], [Write::Token { account, .. }] if account == "fed")
+        );
         assert!(matches!(&run(vec![account(), secret(Some("0"))])[..], [Write::Delete(_)]));
         assert!(matches!(&run(vec![secret(Some("1"))])[..], [Write::Delete(_)]));
         assert_eq!(run(vec![secret(None)]), []);

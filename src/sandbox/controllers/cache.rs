@@ -134,7 +134,6 @@ fn take_in(cache: &Cache, kind: Kind, event: Event<DynamicObject>, fresh: &mut V
 /// As JSON, with apiVersion and kind (lists leave them out) and without what no controller reads.
 fn plain(kind: Kind, mut object: DynamicObject) -> Value {
     object.metadata.managed_fields = None;
-    object.types =
-        Some(kube::core::TypeMeta { api_version: kind.api_version(), kind: kind.name().to_string() });
+    object.types = Some(kube::core::TypeMeta { api_version: kind.api_version(), kind: kind.name().to_string() });
     serde_json::to_value(object).unwrap_or_default()
 }

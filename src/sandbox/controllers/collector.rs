@@ -151,15 +151,21 @@ mod tests {
         let writes = run(vec![set(leaving.clone()), pod("ReplicaSet")]);
         assert!(matches!(&writes[..], [Write::Delete(of)] if of.name == "p"), "{writes:?}");
         let writes = run(vec![set(leaving)]);
-        assert!(matches!(&writes[..], [Write::Merge { patch, .. }]
-            if patch["metadata"]["finalizers"] == json!([])), "{writes:?}");
+        assert!(
+            matches!(&writes[..], [Write::Merge { patch, .. }]
+            if patch["metadata"]["finalizers"] == json!([])),
+            "{writes:?}"
+        );
     }
 
     #[test]
     fn orphaning_lets_go_of_the_dependents_first() {
         let leaving = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": [ORPHAN]}});
         let writes = run(vec![set(leaving), pod("ReplicaSet")]);
-        assert!(matches!(&writes[..], [Write::Merge { of, patch, .. }]
-            if of.name == "p" && patch["metadata"]["ownerReferences"] == json!([])), "{writes:?}");
+        assert!(
+            matches!(&writes[..], [Write::Merge { of, patch, .. }]
+            if of.name == "p" && patch["metadata"]["ownerReferences"] == json!([])),
+            "{writes:?}"
+        );
     }
 }

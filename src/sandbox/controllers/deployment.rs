@@ -310,7 +310,9 @@ mod tests {
             .writes
             .iter()
             .filter_map(|w| match w {
-                Write::Merge { of, patch, .. } => Some((of.uid.as_str(), patch["metadata"]["annotations"].get(REVISION)?)),
+                Write::Merge { of, patch, .. } => {
+                    Some((of.uid.as_str(), patch["metadata"]["annotations"].get(REVISION)?))
+                }
                 _ => None,
             })
             .collect();

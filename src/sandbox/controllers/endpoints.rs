@@ -191,15 +191,21 @@ mod tests {
     fn a_slice_names_its_service_its_pods_and_their_readiness() {
         let slice = created(vec![service(), node(), pod("p1", "127.30.2.1", true), pod("p2", "127.30.2.2", false)]);
         assert_eq!(label(&slice, SERVICE), Some("blue"));
-        assert_eq!(slice["ports"], json!([{"name": "color", "port": 10000, "protocol": "TCP"},
-            {"name": "admin", "port": 19000, "protocol": "TCP"}]));
-        assert_eq!(slice["endpoints"], json!([
+        assert_eq!(
+            slice["ports"],
+            json!([{"name": "color", "port": 10000, "protocol": "TCP"},
+            {"name": "admin", "port": 19000, "protocol": "TCP"}])
+        );
+        assert_eq!(
+            slice["endpoints"],
+            json!([
             {"addresses": ["127.30.2.1"], "conditions": {"ready": true, "serving": true, "terminating": false},
              "targetRef": {"kind": "Pod", "name": "p1", "namespace": "default", "uid": "p1"},
              "nodeName": "n", "zone": "us-east-1a"},
             {"addresses": ["127.30.2.2"], "conditions": {"ready": false, "serving": false, "terminating": false},
              "targetRef": {"kind": "Pod", "name": "p2", "namespace": "default", "uid": "p2"},
-             "nodeName": "n", "zone": "us-east-1a"}]));
+             "nodeName": "n", "zone": "us-east-1a"}])
+        );
         assert_eq!(slice["metadata"]["ownerReferences"][0]["kind"], "Service");
     }
 

@@ -76,10 +76,8 @@ fn availability(deployment: &Value, counts: &Counts, available: i64, now: Timest
 /// Complete, under way, or for too long without progress.
 fn progressing(deployment: &Value, set: Option<&Value>, wanted: &Value, now: Timestamp) -> (Value, Option<Timestamp>) {
     let replicas = replicas(deployment);
-    let whose = set.map_or_else(
-        || format!("Deployment {:?}", name(deployment)),
-        |s| format!("ReplicaSet {:?}", name(s)),
-    );
+    let whose =
+        set.map_or_else(|| format!("Deployment {:?}", name(deployment)), |s| format!("ReplicaSet {:?}", name(s)));
     let complete = ["replicas", "updatedReplicas", "availableReplicas"].iter().all(|f| wanted[*f] == replicas);
     let stored = condition(deployment, "Progressing");
     let same_rollout = stored.is_some_and(|c| text(c, "/message").starts_with(&whose));

@@ -50,14 +50,17 @@ impl From<Vec<Write>> for Pass {
     }
 }
 
+/// A controller's decision. Time is an argument.
+pub type Reconcile = Box<dyn Fn(&Observed, Timestamp) -> Pass + Send>;
+
 /// One controller.
 pub struct Controller {
     /// Its name, for the log.
     pub name: &'static str,
     /// The kinds it reads: it runs when they have been listed, and again when one changes.
     pub reads: &'static [Kind],
-    /// Its decision. Time is an argument.
-    pub reconcile: Box<dyn Fn(&Observed, Timestamp) -> Pass + Send>,
+    /// Its decision.
+    pub reconcile: Reconcile,
 }
 
 /// Runs the controllers until `stop`.

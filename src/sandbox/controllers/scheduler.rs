@@ -65,7 +65,8 @@ fn misfit(node: &Value, pod: &Value) -> Option<&'static str> {
     if !selected.into_iter().all(|(key, value)| labels.get(key) == Some(value)) {
         return Some("didn't match Pod's node selector");
     }
-    let repels = |taint: &&Value| matches!(text(taint, "/effect"), "NoSchedule" | "NoExecute") && !tolerated(taint, pod);
+    let repels =
+        |taint: &&Value| matches!(text(taint, "/effect"), "NoSchedule" | "NoExecute") && !tolerated(taint, pod);
     list(node, "/spec/taints").iter().find(repels).map(|_| "had untolerated taints")
 }
 
@@ -113,8 +114,13 @@ mod tests {
     }
 
     fn bound(writes: &[Write]) -> Vec<(&str, &str)> {
-        let bind = |w| if let &Write::Bind { pod, node } = &w { Some((pod.name.as_str(), node.as_str())) } else { None };
-        writes.iter().filter_map(bind).collect()
+        let mut bound = Vec::new();
+        for write in writes {
+            if let Write::Bind { pod, node } = write {
+                bound.push((pod.name.as_str(), node.as_str()));
+            }
+        }
+        bound
     }
 
     #[test]

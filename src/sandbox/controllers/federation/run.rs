@@ -1,0 +1,168 @@
+//! Federation's loop: registrations become clients and watches; every change leads to a decision; writes are sent.
+//! What comes in: a client of the management cluster. What goes out: writes on it and on the registered clusters.
+//! May not know: how decisions are made.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use base64::Engine as _;
+use jiff::Timestamp;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use tokio::sync::Notify;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::decide::{Memory, Order, Settings, Target, decide};
+use super::instance;
+use crate::sandbox::controllers::cache::Cache;
+use crate::sandbox::controllers::kind::Kind;
+use crate::sandbox::controllers::object::{name, namespace, text};
+use crate::sandbox::controllers::observed::Observed;
+use crate::sandbox::controllers::write::Writer;
+
+/// What is read of the management cluster.
+const HOME: &[Kind] = &[Kind::FailoverScheme, Kind::GlooInstance, Kind::Secret];
+/// The type of a registration.
+pub const REGISTRATION: &str = "solo.io/kubeconfig";
+/// The key of a registration.
+pub const REGISTRATION_KEY: &str = "kubeconfig";
+/// The name under which Federation writes.
+const MANAGER: &str = "gloo-fed";
+/// First pause after a failed write; doubled up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// Longest pause between attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// A registered cluster.
+struct Member {
+    kubeconfig: String,
+    cache: Arc<Cache>,
+    writer: Writer,
+    _watching: DropGuard,
+}
+
+/// Runs Federation until `stop`.
+pub async fn run(client: kube::Client, settings: Settings, stop: CancellationToken) {
+    let home = Cache::watch(&client, HOME, &stop);
+    let writer = Writer { client, manager: MANAGER, root: None };
+    stop.clone().run_until_cancelled(work(&home, &writer, &settings, &stop)).await;
+}
+
+async fn work(home: &Arc<Cache>, writer: &Writer, settings: &Settings, stop: &CancellationToken) {
+    home.complete(HOME).await;
+    let news = Arc::new(Notify::new());
+    forward(home, &news, stop);
+    let mut members: BTreeMap<String, Member> = BTreeMap::new();
+    let mut memory = Memory::default();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        register(home, &mut members, settings, &news, stop).await;
+        let orders = one_decision(home, &members, &mut memory, settings);
+        let failed = send(&orders, home, writer, &members, &mut memory).await;
+        if orders.is_empty() || failed {
+            let retry = async { if failed { tokio::time::sleep(pause).await } else { std::future::pending().await } };
+            tokio::select! { () = news.notified() => {}, () = retry => {} }
+        }
+        pause = if failed { (pause * 2).min(LONGEST_PAUSE) } else { FIRST_PAUSE };
+    }
+}
+
+/// Decides while what was seen is held still.
+fn one_decision(
+    home: &Cache,
+    members: &BTreeMap<String, Member>,
+    memory: &mut Memory,
+    settings: &Settings,
+) -> Vec<Order> {
+    let home = home.seen();
+    let guards: Vec<_> = members.iter().map(|(name, m)| (name.clone(), m.cache.seen())).collect();
+    let known = |seen: &Observed| seen.knows_all(instance::READS);
+    let seen = guards.iter().map(|(name, guard)| (name.clone(), Some(&**guard).filter(|s| known(s)))).collect();
+    decide(&home, &seen, memory, settings, Timestamp::now())
+}
+
+/// Sends orders one after the other: a block before the status that tells of it. Says whether one failed.
+async fn send(
+    orders: &[Order],
+    home: &Cache,
+    writer: &Writer,
+    members: &BTreeMap<String, Member>,
+    memory: &mut Memory,
+) -> bool {
+    let mut failed = false;
+    for order in orders {
+        let sent = match &order.target {
+            Target::Home => writer.send(&order.write, home).await,
+            Target::Member(cluster) => match members.get(cluster) {
+                Some(member) => member.writer.send(&order.write, &member.cache).await,
+                None => continue,
+            },
+        };
+        if let Err(error) = sent {
+            tracing::info!(manager = MANAGER, "{error:#}");
+            failed = true;
+            if let (Some(scheme), Target::Member(_)) = (&order.scheme, &order.target) {
+                memory.errors.insert(scheme.clone(), format!("{error:#}"));
+            }
+        } else if let (Some(scheme), Target::Member(_)) = (&order.scheme, &order.target) {
+            memory.errors.remove(scheme);
+        }
+    }
+    failed
+}
+
+/// Passes on the changes of a cache until `stop`.
+fn forward(cache: &Cache, news: &Arc<Notify>, stop: &CancellationToken) {
+    let (mut changes, news) = (cache.changes(), news.clone());
+    let pass_on = async move {
+        while changes.changed().await.is_ok() {
+            news.notify_one();
+        }
+    };
+    tokio::spawn(stop.clone().run_until_cancelled_owned(pass_on));
+}
+
+/// Follows the registrations: new and changed ones get a client and watches, those that are gone lose them.
+async fn register(
+    home: &Cache,
+    members: &mut BTreeMap<String, Member>,
+    settings: &Settings,
+    news: &Arc<Notify>,
+    stop: &CancellationToken,
+) {
+    let registered = registrations(&home.seen(), &settings.namespace);
+    members.retain(|name, member| registered.get(name) == Some(&member.kubeconfig));
+    for (name, kubeconfig) in registered {
+        if members.contains_key(&name) {
+            continue;
+        }
+        match connect(&kubeconfig).await {
+            Ok(client) => {
+                let watching = stop.child_token();
+                let cache = Cache::watch(&client, instance::READS, &watching);
+                forward(&cache, news, &watching);
+                let writer = Writer { client, manager: MANAGER, root: None };
+                members.insert(name, Member { kubeconfig, cache, writer, _watching: watching.drop_guard() });
+            }
+            Err(error) => tracing::warn!(cluster = name, "registration cannot be used: {error:#}"),
+        }
+    }
+}
+
+/// Kubeconfigs by the names of their Secrets.
+fn registrations(seen: &Observed, space: &str) -> BTreeMap<String, String> {
+    let secrets = seen.all(Kind::Secret).filter(|s| s["type"] == REGISTRATION && namespace(s) == space);
+    let kubeconfig = |s| {
+        let bytes =
+            base64::engine::general_purpose::STANDARD.decode(text(s, &format!("/data/{REGISTRATION_KEY}"))).ok()?;
+        Some((name(s).to_string(), String::from_utf8(bytes).ok()?))
+    };
+    secrets.filter_map(kubeconfig).collect()
+}
+
+async fn connect(kubeconfig: &str) -> anyhow::Result<kube::Client> {
+    let kubeconfig = Kubeconfig::from_yaml(kubeconfig).context("reading the kubeconfig")?;
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+    kube::Client::try_from(config.context("reading the kubeconfig")?).context("making a client")
+}
