@@ -64,7 +64,7 @@ fn default_source(must: bool) -> Result<Option<Source>, Failure> {
     let path = from_env.as_ref().map_or_else(|| PathBuf::from(DEFAULT_FILE), PathBuf::from);
     if !path.exists() && from_env.is_none() {
         let why = "no documents: neither -f nor $FAILCTL_FILE is given, and there is no failctl.yaml here";
-        let hint = "failctl init > failctl.yaml writes one from your kubeconfig";
+        let hint = "`failctl init` writes one from your kubeconfig";
         return if must { Err(Failure::because(Exit::Input, why).hint(hint)) } else { Ok(None) };
     }
     let (name, body) = text(&path)?;

@@ -1,13 +1,28 @@
-//! `failctl scheme`.
+//! `failctl scheme`: the failover resources alone.
 
 use super::Ctx;
+use super::render::Rendering;
 use crate::error::{Exit, Failure};
+use crate::manifest::Wave;
 
 /// Arguments of `failctl scheme`.
 #[derive(clap::Args, Debug)]
-pub struct Args {}
+pub struct Args {
+    /// What to do
+    #[command(subcommand)]
+    pub action: Action,
+}
+
+/// What can be done.
+#[derive(clap::Subcommand, Debug)]
+pub enum Action {
+    /// Print the FailoverSchemes, or the Upstreams with their failover
+    Render(Rendering),
+}
 
 /// Runs the command.
-pub fn run(_args: Args, _ctx: &mut Ctx) -> Result<Exit, Failure> {
-    Err(Failure::because(Exit::Internal, "not built yet"))
+pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
+    match args.action {
+        Action::Render(rendering) => rendering.wave(ctx, Wave::Failover),
+    }
 }

@@ -2,4 +2,97 @@
 //! What goes out: manifests, or problems: a target that cannot express an intent says so, never approximates.
 //! May not know: clusters, files, clocks.
 
+mod conflicts;
+mod foreign;
 pub mod gloo;
+pub mod routes;
+mod site;
+
+use std::collections::BTreeSet;
+
+use crate::manifest::Manifest;
+use crate::model::failover::{Failover, Target};
+use crate::model::fleet::Fleet;
+use crate::model::name::ClusterName;
+use crate::model::problem::{Problem, Severity};
+use crate::spec::Documents;
+
+pub use site::Site;
+
+/// What documents compile to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Compiled {
+    /// The objects, each once, in the order they are written: by wave, and within a wave by cluster and key.
+    pub manifests: Vec<Manifest>,
+    /// The TLS secrets these objects name. `failctl certs install` makes them.
+    pub secrets: BTreeSet<SecretNeed>,
+    /// What a target cannot express, and what will hurt.
+    pub notes: Vec<Problem>,
+}
+
+/// A TLS secret that an object names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SecretNeed {
+    /// Where.
+    pub cluster: ClusterName,
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// Which certificate it holds.
+    pub side: Side,
+}
+
+/// The two ends of mutual TLS between gateways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// The failover gateway of a backup cluster.
+    Server,
+    /// A cluster that fails over to others.
+    Client,
+}
+
+/// Compiles everything the user gave: failovers, and vendor objects as they stand. All problems at once, those about
+/// parts of documents pointing at their places.
+pub fn documents(documents: &Documents, site: &Site) -> Result<Compiled, Vec<Problem>> {
+    let mut made = Made::default();
+    for failover in &documents.failovers {
+        gloo::failover(&documents.fleet, failover, site, &mut made);
+    }
+    for (target, cluster) in std::mem::take(&mut made.gateways) {
+        gloo::gateway(&documents.fleet, target, &cluster, &mut made);
+    }
+    made.manifests.extend(documents.foreign.iter().filter_map(foreign::manifest));
+    made.problems.extend(conflicts::find(documents, &made.manifests));
+    finish(made).map_err(|p| documents.locate(p)).map(|c| Compiled { notes: documents.locate(c.notes), ..c })
+}
+
+/// What compilers make, before it is put in order.
+#[derive(Default)]
+struct Made {
+    manifests: Vec<Manifest>,
+    problems: Vec<Problem>,
+    /// Failover gateways that are needed; many failovers share one.
+    gateways: BTreeSet<(Target, ClusterName)>,
+    secrets: BTreeSet<SecretNeed>,
+}
+
+/// One failover with the gateways it needs.
+fn one(fleet: &Fleet, failover: &Failover, site: &Site) -> Result<Compiled, Vec<Problem>> {
+    let mut made = Made::default();
+    gloo::failover(fleet, failover, site, &mut made);
+    for (target, cluster) in std::mem::take(&mut made.gateways) {
+        gloo::gateway(fleet, target, &cluster, &mut made);
+    }
+    finish(made)
+}
+
+fn finish(made: Made) -> Result<Compiled, Vec<Problem>> {
+    if made.problems.iter().any(|p| p.severity == Severity::Error) {
+        return Err(made.problems);
+    }
+    let mut manifests = made.manifests;
+    // Routes that share a VirtualService: the longer prefix first, or the shorter one would answer for it.
+    manifests.sort_by_cached_key(|m| (m.wave, m.key.clone(), std::cmp::Reverse(routes::longest_prefix(m))));
+    Ok(Compiled { manifests, secrets: made.secrets, notes: made.problems })
+}

@@ -60,6 +60,21 @@ pub struct Documents {
 }
 
 impl Documents {
+    /// Keeps only the failovers of these names, and with any named no vendor objects; none named keeps everything.
+    pub fn only(&mut self, names: &[String]) -> Result<(), Problem> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let known = || self.failovers.iter().map(|f| f.name.as_str());
+        if let Some(unknown) = names.iter().find(|n| !known().any(|k| k == **n)) {
+            let problem = Problem::error("FCT0117", format!("no failover is named `{unknown}`"));
+            return Err(problem.hint(meant(unknown, known().collect::<Vec<_>>())));
+        }
+        self.failovers.retain(|f| names.iter().any(|n| n == f.name.as_str()));
+        self.foreign.clear();
+        Ok(())
+    }
+
     /// The same problems, those about parts of documents pointing at their places.
     pub fn locate(&self, problems: Vec<Problem>) -> Vec<Problem> {
         problems.into_iter().map(|p| self.locate_one(p)).collect()
@@ -103,7 +118,7 @@ pub fn read(sources: Vec<Source>) -> Result<Documents, Vec<Problem>> {
     }
     if !fleet_given && !problems.iter().any(|p| p.severity == Severity::Error) {
         let what = "no fleet document was given, so no cluster is known";
-        problems.push(Problem::error("FCT0112", what).hint("failctl init > failctl.yaml writes one to start from"));
+        problems.push(Problem::error("FCT0112", what).hint("`failctl init` writes one to start from"));
     }
     let fleet = fleet_given.then_some(documents.fleet.clone());
     for (located, value) in sorted.failovers {
