@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::clients::Clients;
 use super::write::{Outcome, WriteOptions, WriteResult, write};
 use crate::manifest::ObjectKey;
-use crate::plan::{Action, Change, Plan};
+use crate::plan::{Action, Change, Plan, Reason};
 
 /// Writes under way at once within a wave.
 pub const PARALLEL: usize = 16;
@@ -111,8 +111,12 @@ pub async fn apply(
             hold(&mut report, &tell, change.key.clone(), Some(change.action), why, false);
         }
         for blocked in plan.blocked.iter().filter(|b| b.wave == index) {
-            let why = format!("{} cannot be reached: {}", blocked.key.cluster, blocked.why);
-            hold(&mut report, &tell, blocked.key.clone(), None, why, true);
+            let unreachable = blocked.reason == Reason::Unreachable;
+            let why = match unreachable {
+                true => format!("{} cannot be reached: {}", blocked.key.cluster, blocked.why),
+                false => blocked.why.clone(),
+            };
+            hold(&mut report, &tell, blocked.key.clone(), None, why, unreachable);
         }
         let mut writes =
             futures::stream::iter(ready.into_iter().map(|c| one(clients, c, options, stop))).buffer_unordered(PARALLEL);
@@ -131,7 +135,10 @@ pub async fn apply(
             broken.entry(owner).or_insert(format!("waits for {key}, which failed"));
         }
         for blocked in plan.blocked.iter().filter(|b| b.wave == index) {
-            let why = format!("waits for {}, whose cluster cannot be reached", blocked.key);
+            let why = match blocked.reason {
+                Reason::Unreachable => format!("waits for {}, whose cluster cannot be reached", blocked.key),
+                Reason::Missing => format!("waits for {}, which does not exist yet", blocked.key),
+            };
             broken.entry(blocked.owner.clone()).or_insert(why);
         }
     }

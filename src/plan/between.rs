@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::fields::{applied, covers, owned_by};
 use super::items::{self, ITEMS_ANNOTATION};
-use super::{Action, Blocked, CREATED_ANNOTATION, Change, Plan, Write};
+use super::{Action, Blocked, CREATED_ANNOTATION, Change, Plan, Reason, Write};
 use crate::manifest::{FIELD_MANAGER, Hold, MANAGED_BY, Manifest, OWNER_LABEL, ObjectKey, Wave, World};
 use crate::model::name::ClusterName;
 use crate::model::problem::Problem;
@@ -21,24 +21,42 @@ pub struct Options {
     pub force: bool,
     /// Clusters that are written last within a wave: the primaries, so that a backup is ready before it is named.
     pub last: BTreeSet<ClusterName>,
+    /// Owners of objects that carry no label of ours: fields in other people's objects.
+    pub owners: BTreeMap<ObjectKey, String>,
+}
+
+impl Options {
+    fn owner(&self, manifest: &Manifest) -> String {
+        match (label(&manifest.body, OWNER_LABEL), self.owners.get(&manifest.key)) {
+            (None, Some(owner)) => owner.clone(),
+            _ => owner_of(&manifest.body),
+        }
+    }
 }
 
 /// The changes that make `observed` what `desired` says.
 pub fn between(desired: &[Manifest], observed: &World, options: &Options) -> Result<Plan, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut waves: BTreeMap<(Wave, bool), Vec<Change>> = BTreeMap::new();
-    let mut blocked: Vec<(ObjectKey, (Wave, bool), String, String)> = Vec::new();
-    let wanted = merged(desired, &mut problems);
-    for manifest in wanted.values() {
-        let slot = (manifest.wave, options.last.contains(&manifest.key.cluster));
-        let objects = observed.clusters.get(&manifest.key.cluster);
-        if let Some(why) = objects.and_then(|o| o.unreachable.clone()) {
+    let mut blocked: Vec<((Wave, bool), Blocked)> = Vec::new();
+    for (key, manifests) in grouped(desired, &mut problems) {
+        let manifest = manifests[0];
+        let slot = (manifest.wave, options.last.contains(&key.cluster));
+        let owner = options.owner(manifest);
+        let mut block = |why: String, reason: Reason| {
             waves.entry(slot).or_default();
-            blocked.push((manifest.key.clone(), slot, owner_of(&manifest.body), why));
+            blocked.push((slot, Blocked { key: key.clone(), wave: 0, owner: owner.clone(), why, reason }));
+        };
+        if let Some(why) = observed.clusters.get(&key.cluster).and_then(|o| o.unreachable.clone()) {
+            block(why, Reason::Unreachable);
             continue;
         }
-        let before = find(observed, &manifest.key);
-        match change(manifest, before, options.force) {
+        let before = find(observed, key);
+        if manifest.hold == Hold::Fields && before.is_none() {
+            block("it does not exist yet; failctl adds fields to it and does not create it".into(), Reason::Missing);
+            continue;
+        }
+        match change(&manifests, before, options) {
             Ok(change) => waves.entry(slot).or_default().push(change),
             Err(problem) => problems.push(problem),
         }
@@ -47,9 +65,9 @@ pub fn between(desired: &[Manifest], observed: &World, options: &Options) -> Res
         return Err(problems);
     }
     let index = |slot: &(Wave, bool)| waves.keys().position(|s| s == slot).unwrap_or(0);
-    let blocked =
-        blocked.into_iter().map(|(key, slot, owner, why)| Blocked { key, wave: index(&slot), owner, why }).collect();
-    let unreachable = observed.clusters.iter().filter_map(|(c, o)| Some((c.clone(), o.unreachable.clone()?))).collect();
+    let blocked = blocked.into_iter().map(|(slot, b)| Blocked { wave: index(&slot), ..b }).collect();
+    let unreachable =
+        observed.clusters.iter().filter_map(|(c, o)| Some((c.clone(), o.unreachable.clone()?))).collect();
     Ok(Plan { blocked, unreachable, waves: waves.into_values().collect() })
 }
 
@@ -83,39 +101,35 @@ pub fn same_object(a: &ObjectKey, b: &ObjectKey) -> bool {
         && a.cluster == b.cluster
 }
 
-/// One manifest per object: several failovers may want the same gateway, or routes in one VirtualService.
-fn merged(desired: &[Manifest], problems: &mut Vec<Problem>) -> IndexMap<ObjectKey, Manifest> {
-    let mut wanted: IndexMap<ObjectKey, Manifest> = IndexMap::new();
+/// The manifests of each object: several failovers may want the same gateway, or routes in one VirtualService.
+fn grouped<'a>(desired: &'a [Manifest], problems: &mut Vec<Problem>) -> IndexMap<&'a ObjectKey, Vec<&'a Manifest>> {
+    let mut groups: IndexMap<&ObjectKey, Vec<&Manifest>> = IndexMap::new();
     for manifest in desired {
-        let Some(first) = wanted.get_mut(&manifest.key) else {
-            wanted.insert(manifest.key.clone(), manifest.clone());
-            continue;
-        };
-        let both = match (&first.hold, &manifest.hold) {
-            (Hold::Items { path, .. }, Hold::Items { path: same, .. }) if path == same => {
-                let extra = items::list(&manifest.body, path).iter();
-                let extra: Vec<_> = extra.filter(|i| !items::list(&first.body, path).contains(i)).cloned().collect();
-                let path = path.clone();
-                let list = path.iter().try_fold(&mut first.body, |o, p| o.get_mut(p)).and_then(Value::as_array_mut);
-                list.into_iter().for_each(|l| l.extend(extra.clone()));
-                true
-            }
-            _ => first == manifest,
-        };
-        if !both {
+        let group = groups.entry(&manifest.key).or_default();
+        let together = group.first().is_none_or(|first| match (&first.hold, &manifest.hold) {
+            (Hold::Items { path, .. }, Hold::Items { path: same, .. }) => path == same,
+            _ => *first == manifest,
+        });
+        if !together {
             let what = format!("{} is wanted twice, and differently", manifest.key);
             problems.push(Problem::error("FCP0103", what).hint("let one document write it, or give them other names"));
         }
+        if together && (group.is_empty() || matches!(manifest.hold, Hold::Items { .. })) {
+            group.push(manifest);
+        }
     }
-    wanted
+    groups
 }
 
-fn change(manifest: &Manifest, before: Option<&Value>, force: bool) -> Result<Change, Problem> {
-    match &manifest.hold {
-        Hold::Own => own(manifest, before, force),
-        Hold::Fields => fields(manifest, before),
-        Hold::Items { path, key } => held_items(manifest, before, path, key, force),
-    }
+fn change(manifests: &[&Manifest], before: Option<&Value>, options: &Options) -> Result<Change, Problem> {
+    let manifest = manifests[0];
+    let change = match (&manifest.hold, before) {
+        (Hold::Own, _) => own(manifest, before, options.force),
+        (Hold::Fields, Some(there)) => Ok(apply(manifest, there, sendable(&manifest.body))),
+        (Hold::Fields, None) => Err(Problem::error("FCP0102", format!("{} does not exist yet", manifest.key))),
+        (Hold::Items { path, key }, _) => held_items(manifests, before, path, key, options.force),
+    }?;
+    Ok(Change { owner: options.owner(manifest), ..change })
 }
 
 fn made(manifest: &Manifest, action: Action, write: Write, before: Option<&Value>, after: Option<Value>) -> Change {
@@ -173,47 +187,45 @@ pub fn managers(object: &Value) -> Vec<&str> {
     entries.into_iter().flatten().filter_map(|e| e.get("manager")?.as_str()).collect()
 }
 
-fn fields(manifest: &Manifest, before: Option<&Value>) -> Result<Change, Problem> {
-    let Some(there) = before else {
-        let what = format!("{} does not exist yet: failctl adds fields to it and does not create it", manifest.key);
-        let hint =
-            "Gloo's discovery makes an Upstream from a Service: check that the Service exists and discovery is on";
-        return Err(Problem::error("FCP0102", what).hint(hint));
-    };
-    Ok(apply(manifest, there, sendable(&manifest.body)))
-}
-
 fn held_items(
-    manifest: &Manifest,
+    manifests: &[&Manifest],
     before: Option<&Value>,
     path: &[String],
     key: &str,
     force: bool,
 ) -> Result<Change, Problem> {
-    let owner = owner_of(&manifest.body);
-    let ours = items::list(&manifest.body, path);
-    let names: BTreeSet<String> = ours.iter().filter_map(|i| items::name_of(i, key)).map(str::to_string).collect();
+    let manifest = manifests[0];
+    let mut ours: Vec<Value> = Vec::new();
+    let mut named: items::Record = BTreeMap::new();
+    for manifest in manifests {
+        let items = items::list(&manifest.body, path);
+        let names = items.iter().filter_map(|i| items::name_of(i, key)).map(str::to_string);
+        named.entry(owner_of(&manifest.body)).or_default().extend(names);
+        ours.extend(items.iter().filter(|i| !ours.contains(i)).cloned().collect::<Vec<_>>());
+    }
     let Some(there) = before else {
         let mut body = sendable(&manifest.body);
-        let record = BTreeMap::from([(owner, names)]);
-        items::record_text(&record).into_iter().for_each(|t| annotate(&mut body, ITEMS_ANNOTATION, &t));
+        let list = Value::Array(items::placed(&[], &ours, key, &BTreeSet::new()));
+        json_patch::merge(&mut body, &items::patch_at(path, list));
+        items::record_text(&named).into_iter().for_each(|t| annotate(&mut body, ITEMS_ANNOTATION, &t));
         return Ok(made(manifest, Action::Create, Write::Apply { body: body.clone() }, None, Some(body)));
     };
     let mut record = items::record(there);
-    let known: BTreeSet<String> = record.values().flatten().cloned().collect();
+    let known: BTreeSet<&String> = record.values().flatten().collect();
+    let names: BTreeSet<&String> = named.values().flatten().collect();
     let list = items::list(there, path);
-    let stranger = list.iter().find(|i| {
-        let name = items::name_of(i, key).unwrap_or_default();
-        names.contains(name) && !known.contains(name) && !ours.contains(i)
+    let stranger = list.iter().find_map(|i| {
+        let name = items::name_of(i, key)?.to_string();
+        (names.contains(&name) && !known.contains(&name) && !ours.contains(i)).then_some(name)
     });
-    if let (Some(item), false) = (stranger, force) {
-        let name = items::name_of(item, key).unwrap_or_default();
+    if let (Some(name), false) = (stranger, force) {
         let what = format!("{} has an item `{name}` that failctl did not write", manifest.key);
         return Err(Problem::error("FCP0104", what).hint("rename it, or take it over with `--force`"));
     }
-    let gone = record.get(&owner).map(|old| old.difference(&names).cloned().collect()).unwrap_or_default();
-    let wanted = items::placed(list, ours, key, &gone);
-    record.insert(owner, names);
+    let stale = named.keys().filter_map(|owner| record.get(owner)).flatten();
+    let gone: BTreeSet<String> = stale.filter(|n| !names.contains(n)).cloned().collect();
+    let wanted = items::placed(list, &ours, key, &gone);
+    record.extend(named);
     let mut patch = Map::new();
     if wanted != list {
         merge_into(&mut patch, items::patch_at(path, Value::Array(wanted)));

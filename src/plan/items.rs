@@ -41,25 +41,29 @@ pub fn name_of<'a>(item: &'a Value, key: &str) -> Option<&'a str> {
     item.get(key).and_then(Value::as_str)
 }
 
-/// The list with our items in it: those there are replaced where they stand unless something before them catches
-/// their requests; new ones are placed; `gone` are taken out.
+/// The list with our items in it: those there are replaced where they stand, new ones come last, and then each goes
+/// before the first item that catches its requests; `gone` are taken out. Doing it again changes nothing.
 pub fn placed(there: &[Value], ours: &[Value], key: &str, gone: &BTreeSet<String>) -> Vec<Value> {
     let named = |item: &Value, names: &BTreeSet<String>| name_of(item, key).is_some_and(|n| names.contains(n));
     let mine: BTreeSet<String> = ours.iter().filter_map(|i| name_of(i, key)).map(str::to_string).collect();
     let mut list: Vec<Value> = there.iter().filter(|i| !named(i, gone)).cloned().collect();
     for item in ours {
-        let name = name_of(item, key);
-        let stands = list.iter().position(|i| name.is_some() && name_of(i, key) == name);
-        let caught = list.iter().position(|i| !named(i, &mine) && catches(i, item));
-        match (stands, caught) {
-            (Some(at), c) if c.is_none_or(|c| at < c) => list[at] = item.clone(),
-            (Some(at), Some(before)) => {
-                list.remove(at);
-                list.insert(before, item.clone());
-            }
-            (None, Some(before)) => list.insert(before, item.clone()),
-            (_, None) => list.push(item.clone()),
+        match list.iter().position(|i| name_of(i, key).is_some() && name_of(i, key) == name_of(item, key)) {
+            Some(at) => list[at] = item.clone(),
+            None => list.push(item.clone()),
         }
+    }
+    // Every move brings one of ours before something more general, so this ends; the bound is for safety's sake.
+    for _ in 0..=list.len() * ours.len() {
+        let early = |at: usize| {
+            let before = &list[..at];
+            let item = &list[at];
+            before.iter().position(|i| catches(i, item) && !(named(i, &mine) && catches(item, i)))
+        };
+        let misplaced = (0..list.len()).filter(|at| named(&list[*at], &mine)).find_map(|at| Some((at, early(at)?)));
+        let Some((from, to)) = misplaced else { break };
+        let item = list.remove(from);
+        list.insert(to, item);
     }
     list
 }
@@ -111,6 +115,23 @@ mod tests {
         let moved = [route("all", "/"), route("ours", "/color")];
         let list = placed(&moved, &[route("ours", "/color")], "name", &BTreeSet::new());
         assert_eq!(names(&list), ["ours", "all"]);
+    }
+
+    #[test]
+    fn our_own_routes_keep_the_picky_before_the_general() {
+        let safe = json!({"name": "safe", "matchers": [{"prefix": "/", "methods": ["GET"]}]});
+        let ours = [route("all", "/"), route("api", "/api"), safe];
+        let list = placed(&[route("all", "/")], &ours, "name", &BTreeSet::new());
+        assert_eq!(names(&list), ["safe", "api", "all"]);
+        assert_eq!(placed(&list, &ours, "name", &BTreeSet::new()), list);
+    }
+
+    #[test]
+    fn two_of_ours_for_the_same_requests_stay_in_their_order() {
+        let ours = [route("first", "/"), route("second", "/")];
+        let list = placed(&[], &ours, "name", &BTreeSet::new());
+        assert_eq!(names(&list), ["first", "second"]);
+        assert_eq!(placed(&list, &ours, "name", &BTreeSet::new()), list);
     }
 
     #[test]

@@ -89,11 +89,21 @@ pub struct Plan {
     pub waves: Vec<Vec<Change>>,
     /// Clusters that could not be read, with the reason: nothing can be said about their objects.
     pub unreachable: BTreeMap<ClusterName, String>,
-    /// Objects on those clusters that should have been written, with the wave they belong to in `waves`.
+    /// Objects that should be written and cannot be planned yet, with the wave they belong to in `waves`.
     pub blocked: Vec<Blocked>,
 }
 
-/// An object that cannot be planned because its cluster could not be read.
+/// Why an object cannot be planned yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reason {
+    /// Its cluster could not be read.
+    Unreachable,
+    /// Somebody else makes it (Gloo's discovery an Upstream), and has not yet.
+    Missing,
+}
+
+/// An object that cannot be planned yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blocked {
     /// Which object.
@@ -102,8 +112,10 @@ pub struct Blocked {
     pub wave: usize,
     /// The failover it belongs to.
     pub owner: String,
-    /// Why.
+    /// Why, as a sentence.
     pub why: String,
+    /// Why, for decisions.
+    pub reason: Reason,
 }
 
 impl Action {

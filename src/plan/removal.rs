@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::between::{find, guarded, is_ours, merge_into, owner_of, same_object};
 use super::fields::owned_by;
 use super::items::{self, ITEMS_ANNOTATION};
-use super::{Action, Blocked, CREATED_ANNOTATION, Change, Plan, Write, applied};
+use super::{Action, Blocked, CREATED_ANNOTATION, Change, Plan, Reason, Write, applied};
 use crate::manifest::{FIELD_MANAGER, Hold, Manifest, ObjectKey, Wave, World};
 use crate::model::name::ClusterName;
 
@@ -64,6 +64,7 @@ pub fn removal(scope: &Scope, desired: &[Manifest], observed: &World) -> Plan {
         wave: waves.keys().position(|s| *s == slot).unwrap_or(0),
         owner: owner_of(&m.body),
         why: unreachable.get(&m.key.cluster).cloned().unwrap_or_default(),
+        reason: Reason::Unreachable,
     });
     Plan { blocked: blocked.collect(), unreachable, waves: waves.into_values().collect() }
 }
