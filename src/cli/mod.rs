@@ -10,6 +10,7 @@ use crate::error::{Exit, Failure};
 use crate::ui::Ui;
 
 pub mod documents;
+pub mod output;
 
 macro_rules! commands {
     ($($(#[$meta:meta])* $module:ident => $variant:ident),* $(,)?) => {

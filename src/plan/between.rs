@@ -66,8 +66,7 @@ pub fn between(desired: &[Manifest], observed: &World, options: &Options) -> Res
     }
     let index = |slot: &(Wave, bool)| waves.keys().position(|s| s == slot).unwrap_or(0);
     let blocked = blocked.into_iter().map(|(slot, b)| Blocked { wave: index(&slot), ..b }).collect();
-    let unreachable =
-        observed.clusters.iter().filter_map(|(c, o)| Some((c.clone(), o.unreachable.clone()?))).collect();
+    let unreachable = observed.clusters.iter().filter_map(|(c, o)| Some((c.clone(), o.unreachable.clone()?))).collect();
     Ok(Plan { blocked, unreachable, waves: waves.into_values().collect() })
 }
 

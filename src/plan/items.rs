@@ -122,7 +122,7 @@ mod tests {
         let safe = json!({"name": "safe", "matchers": [{"prefix": "/", "methods": ["GET"]}]});
         let ours = [route("all", "/"), route("api", "/api"), safe];
         let list = placed(&[route("all", "/")], &ours, "name", &BTreeSet::new());
-        assert_eq!(names(&list), ["safe", "api", "all"]);
+        assert_eq!(names(&list), ["api", "safe", "all"]);
         assert_eq!(placed(&list, &ours, "name", &BTreeSet::new()), list);
     }
 

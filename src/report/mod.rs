@@ -1,2 +1,11 @@
-//! Value → text
-//! May not know:  tables, json, yaml.:clients, terminals.
+//! Value → text: tables for people, versioned json and yaml for scripts. What comes in: values of the pure rooms.
+//! What goes out: text. May not know: clients, terminals.
+
+pub mod applied;
+pub mod certificates;
+pub mod diff;
+pub mod plan;
+pub mod table;
+
+/// `apiVersion` of every machine-readable report.
+pub const API_VERSION: &str = "failctl.dev/v1alpha1";
