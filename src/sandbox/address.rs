@@ -7,12 +7,10 @@
 //! | address | what |
 //! |---|---|
 //! | 127.S.b.1:6443 | API server |
-//! | 127.S.b.2 | node that runs workloads; its kubelet on 10250 |
+//! | 127.S.b.2 | node; its kubelet on 10250, NodePorts |
 //! | 127.S.b.3:9977 | Gloo's control plane |
-//! | 127.S.b.4 | node that runs the gateway |
 //! | 127.S.(b+1).n | addresses of Services of type LoadBalancer |
-//! | 127.S.(b+2 … b+6).n | Pods |
-//! | 127.S.(b+7).n | Pods of the gateway node |
+//! | 127.S.(b+2 … b+7).n | Pods |
 //! | 127.S.(b+8 … b+15).n | clusterIPs |
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -91,8 +89,8 @@ impl Addresses {
         SocketAddr::from((self.at(0, 1), API_PORT))
     }
 
-    /// The node that runs workloads.
-    pub fn worker(self) -> IpAddr {
+    /// The node.
+    pub fn node(self) -> IpAddr {
         self.at(0, 2).into()
     }
 
@@ -101,24 +99,14 @@ impl Addresses {
         SocketAddr::from((self.at(0, 3), CONTROL_PORT))
     }
 
-    /// The node that runs the gateway.
-    pub fn edge(self) -> IpAddr {
-        self.at(0, 4).into()
-    }
-
     /// Addresses of Services of type LoadBalancer.
     pub fn load_balancers(self) -> Range {
         self.span(1, 1)
     }
 
-    /// Pods of the worker.
-    pub fn worker_pods(self) -> Range {
-        self.span(2, 6)
-    }
-
-    /// Pods of the gateway's node.
-    pub fn edge_pods(self) -> Range {
-        self.span(7, 7)
+    /// Pods.
+    pub fn pods(self) -> Range {
+        self.span(2, 7)
     }
 
     /// clusterIPs.
@@ -171,9 +159,9 @@ mod tests {
     fn the_parts_of_a_cluster_are_where_the_table_says() {
         let cluster = Block { second: 42 }.cluster(1).unwrap();
         assert_eq!(cluster.api().to_string(), "127.42.16.1:6443");
-        assert_eq!(cluster.worker().to_string(), "127.42.16.2");
+        assert_eq!(cluster.node().to_string(), "127.42.16.2");
         assert_eq!(cluster.load_balancers().iter().next(), Some(Ipv4Addr::new(127, 42, 17, 1)));
-        assert_eq!(cluster.worker_pods().first, Ipv4Addr::new(127, 42, 18, 1));
+        assert_eq!(cluster.pods().first, Ipv4Addr::new(127, 42, 18, 1));
         assert_eq!(cluster.cluster_ips().iter().count(), 8 * 254);
     }
 

@@ -5,4 +5,5 @@ pub mod address;
 pub mod api;
 pub mod child;
 pub mod controllers;
+pub mod crds;
 pub mod envoy_binary;
