@@ -10,7 +10,7 @@ use crate::manifest::ObjectKey;
 use crate::model::problem::{Problem, Severity};
 
 /// Everything one proxy deployment serves: the same for each of its pods.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Proxy {
     /// Its name, for example `gateway-proxy`.
     pub name: String,

@@ -7,3 +7,4 @@ pub mod child;
 pub mod controllers;
 pub mod crds;
 pub mod envoy_binary;
+pub mod gloo_control;
