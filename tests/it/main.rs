@@ -7,4 +7,5 @@ mod child;
 mod drills;
 mod envoys;
 mod probe;
+mod routing;
 mod support;
