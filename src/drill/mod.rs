@@ -1,2 +1,14 @@
-//! EDGE. The director's steps on a fleet of clusters; the journal.
-//! May not know: commands, the sandbox.
+//! EDGE. The director's steps on a fleet of clusters; the journal that puts everything back.
+//! What comes in: a scenario, clients, targets. What goes out: events while it runs, and all that was measured.
+//! May not know: commands, terminals, the sandbox.
+
+pub mod act;
+pub mod deed;
+pub mod health;
+pub mod journal;
+pub mod lock;
+pub mod restore;
+pub mod run;
+pub mod state;
+
+pub use run::{Drill, Event, Lane, Outcome, run};

@@ -40,6 +40,8 @@ pub struct Health {
 pub struct Run {
     /// The requests.
     pub samples: Samples,
+    /// The labels of the primary; empty: whoever answered before the fault.
+    pub primary: BTreeSet<String>,
     /// What the gateway's Envoy said, in order; empty with a reason when it could not be asked.
     pub health: Vec<Health>,
     /// Why the gateway's Envoy could not be asked.
@@ -166,7 +168,7 @@ pub fn measure(run: &Run, marks: &Marks) -> Measured {
     let broken = marks.broken.unwrap_or(end);
     let t0 = marks.fully_broken.unwrap_or(broken);
     let healing = marks.healing.unwrap_or(end).max(t0);
-    let primary = answerers(samples, 0, broken);
+    let primary = if run.primary.is_empty() { answerers(samples, 0, broken) } else { run.primary.clone() };
     let view = View { samples, primary: &primary, t0, healing, end };
     let lost = |from, to| samples.between(from, to).filter(|r| r.lost()).count() as u64;
     let (detection, detected_by) = view.detection(run, marks);
