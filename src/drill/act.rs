@@ -198,13 +198,17 @@ async fn write(
     for _ in 0..5 {
         let Some(now) = object(clients, cluster, kind, namespace, name).await? else {
             if undo {
-                return Ok(Some(format!("{kind} {namespace}/{name} on {cluster} is gone; there is nothing to put back")));
+                return Ok(Some(format!(
+                    "{kind} {namespace}/{name} on {cluster} is gone; there is nothing to put back"
+                )));
             }
             bail!("{kind} {namespace}/{name} on {cluster} is gone");
         };
         let (patch, subresource) = match deed::next(deed, &now, undo) {
             Next::Nothing => return Ok(None),
-            Next::Leave(why) => return Ok(Some(format!("{kind} {namespace}/{name} on {cluster} is left alone: {why}"))),
+            Next::Leave(why) => {
+                return Ok(Some(format!("{kind} {namespace}/{name} on {cluster} is left alone: {why}")));
+            }
             Next::Merge { patch, subresource } => (patch, subresource),
         };
         let change = Change {
@@ -255,7 +259,8 @@ async fn post(
                 let stream = cluster::open(&client, &address).await?;
                 cluster::http(stream, http::Method::POST, path, ADMIN).await
             };
-            let (status, _) = exchange.await.with_context(|| format!("POST {path} to pod {namespace}/{pod} on {cluster}"))?;
+            let (status, _) =
+                exchange.await.with_context(|| format!("POST {path} to pod {namespace}/{pod} on {cluster}"))?;
             anyhow::ensure!(status == 200, "POST {path} to pod {namespace}/{pod} on {cluster}: status {status}");
             Ok(())
         }

@@ -5,17 +5,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::Context;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster::{self, Clients, PodAddress};
-use crate::envoy::admin;
+use crate::envoy::admin::{self, Failed, Host};
 use crate::model::name::ClusterName;
 
 /// Time between two questions. Detection is seen at most this much (and one exchange) late.
@@ -92,11 +90,12 @@ async fn ask(
         None => connect(clients, gateway).await?,
     };
     sender.ready().await?;
-    let request = http::Request::get("/clusters?format=json").header(http::header::HOST, "localhost").body(Empty::new())?;
+    let request =
+        http::Request::get("/clusters?format=json").header(http::header::HOST, "localhost").body(Empty::new())?;
     let body = sender.send_request(request).await?.into_body().collect().await?.to_bytes();
-    let value: Value = serde_json::from_slice(&body).context("its answer is not JSON")?;
+    let hosts = admin::hosts(&body)?;
     *connection = Some(sender);
-    Ok(said(&value, names))
+    Ok(said(&hosts, names))
 }
 
 async fn connect(clients: &Clients, gateway: &Gateway) -> anyhow::Result<Connection> {
@@ -110,18 +109,32 @@ async fn connect(clients: &Clients, gateway: &Gateway) -> anyhow::Result<Connect
 }
 
 /// The part of an Envoy's answer that is about these clusters. One that Envoy does not know has no usable host.
-pub fn said(body: &Value, names: &[String]) -> BTreeMap<String, Said> {
-    let all = admin::clusters(body);
+pub fn said(hosts: &[Host], names: &[String]) -> BTreeMap<String, Said> {
     let of = |name: &String| {
-        let hosts = all.iter().find(|c| c.name == *name).map_or(&[][..], |c| &c.hosts);
-        let first: Vec<_> = hosts.iter().filter(|h| h.priority == 0).collect();
-        let usable = first.iter().filter(|h| h.is_usable()).count();
-        let why = match first.iter().find(|h| !h.is_usable()) {
-            Some(host) => Some(host.why_not().join(", ")),
-            None if first.is_empty() => Some("no hosts".to_string()),
+        let first: Vec<_> = hosts.iter().filter(|h| h.cluster == *name && h.priority == 0).collect();
+        let usable = first.iter().filter(|h| is_usable(h)).count();
+        let why = match first.iter().find(|h| !is_usable(h)) {
+            Some(host) => Some(host.failed.iter().map(|f| reason(*f)).collect::<Vec<_>>().join(", ")),
+            None if first.is_empty() => Some("no hosts left".to_string()),
             None => None,
         };
         Said { usable: u32::try_from(usable).unwrap_or(u32::MAX), why }
     };
     names.iter().map(|n| (n.clone(), of(n))).collect()
+}
+
+/// A host that left the endpoints is used as long as its checks pass.
+fn is_usable(host: &Host) -> bool {
+    host.failed.iter().all(|f| *f == Failed::Removed)
+}
+
+/// The reason in words.
+pub fn reason(failed: Failed) -> &'static str {
+    match failed {
+        Failed::ActiveCheck => "failed active health check",
+        Failed::Outlier => "ejected by outlier detection",
+        Failed::Endpoint => "marked unhealthy by the control plane",
+        Failed::Timeout => "health check timed out",
+        Failed::Removed => "removed from the endpoints",
+    }
 }

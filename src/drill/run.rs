@@ -127,9 +127,15 @@ fn identities(drill: &Drill) -> Vec<(String, String)> {
 fn refuse_leftovers(drill: &Drill) -> anyhow::Result<()> {
     for path in Journal::all(&drill.state)? {
         let journal = Journal::open(&path)?;
-        let mine = |context: &String| drill.ground.clients.clusters().any(|c| drill.ground.clients.context(c.as_str()) == Some(context));
+        let mine = |context: &String| {
+            drill.ground.clients.clusters().any(|c| drill.ground.clients.context(c.as_str()) == Some(context))
+        };
         if journal.record.kubeconfig == drill.kubeconfig && journal.record.contexts.values().any(mine) {
-            bail!("the drill `{}` of {} was not put back; `failctl simulate restore` does it", journal.record.drill, journal.record.started);
+            bail!(
+                "the drill `{}` of {} was not put back; `failctl simulate restore` does it",
+                journal.record.drill,
+                journal.record.started
+            );
         }
     }
     Ok(())
@@ -378,13 +384,17 @@ impl<'a> Stage<'a> {
         self.marks.end = self.load.now();
         self.load.stop();
         self.watching.cancel();
-        let patience = if ending == Ending::Completed { self.drill.scenario.load.timeout.std() } else { Duration::ZERO };
+        let patience =
+            if ending == Ending::Completed { self.drill.scenario.load.timeout.std() } else { Duration::ZERO };
         let _ = tokio::time::timeout(patience + Duration::from_millis(500), &mut self.collector).await;
         self.collector.abort();
         let mut samples = std::mem::take(&mut *look_in(&self.samples));
         samples.iter_mut().for_each(Samples::sort);
-        let mut runs: Vec<_> =
-            samples.into_iter().zip(&self.primary).map(|(samples, primary)| Run { samples, primary: primary.clone(), ..Run::default() }).collect();
+        let mut runs: Vec<_> = samples
+            .into_iter()
+            .zip(&self.primary)
+            .map(|(samples, primary)| Run { samples, primary: primary.clone(), ..Run::default() })
+            .collect();
         for (lane, run) in self.drill.lanes.iter().zip(&mut runs) {
             run.no_health = lane.watch.as_ref().err().cloned();
         }
@@ -452,6 +462,8 @@ fn hear(run: &mut Run, name: &str, heard: &[(Micros, health::Answer)], marks: &M
     let in_fault = |at: Micros| at >= from && at < to;
     if !run.health.iter().any(|h| in_fault(h.at)) {
         let why = heard.iter().find_map(|(at, a)| a.as_ref().err().filter(|_| in_fault(*at)));
-        run.no_health = Some(why.cloned().unwrap_or_else(|| anyhow!("the gateway's Envoy was not asked during the fault").to_string()));
+        run.no_health = Some(
+            why.cloned().unwrap_or_else(|| anyhow!("the gateway's Envoy was not asked during the fault").to_string()),
+        );
     }
 }
