@@ -118,7 +118,7 @@ pub fn command(object: &Value, only: Option<&str>, to: &[String]) -> Result<Deed
         let names: Vec<_> = all.iter().filter_map(|c| c["name"].as_str()).collect();
         return Err(format!("it has no container {}; it has: {}", only.unwrap_or_default(), names.join(", ")));
     }
-    let before = |c: &&Value| Container {
+    let before = |c: &Value| Container {
         name: c["name"].as_str().unwrap_or_default().to_string(),
         command: c.get("command").cloned(),
         args: c.get("args").cloned(),
@@ -126,7 +126,7 @@ pub fn command(object: &Value, only: Option<&str>, to: &[String]) -> Result<Deed
     Ok(Deed::Command {
         namespace: text("/metadata/namespace"),
         name: text("/metadata/name"),
-        containers: chosen.iter().map(|c| before(c)).collect(),
+        containers: chosen.into_iter().map(before).collect(),
         to: to.to_vec(),
     })
 }

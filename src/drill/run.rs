@@ -155,7 +155,7 @@ struct Stage<'a> {
     samples: Shared,
     collector: tokio::task::JoinHandle<()>,
     watching: CancellationToken,
-    answers: Vec<(Vec<usize>, Vec<String>, tokio::task::JoinHandle<Vec<(Micros, health::Answer)>>)>,
+    answers: Vec<Asked>,
     marks: Marks,
     primary: Vec<BTreeSet<String>>,
     /// Journal entries of the faults begun, in order.
@@ -398,9 +398,9 @@ impl<'a> Stage<'a> {
         for (lane, run) in self.drill.lanes.iter().zip(&mut runs) {
             run.no_health = lane.watch.as_ref().err().cloned();
         }
-        for (lanes, names, asked) in self.answers {
-            let heard = asked.await.unwrap_or_default();
-            for (lane, name) in lanes.into_iter().zip(names) {
+        for asked in self.answers {
+            let heard = asked.answers.await.unwrap_or_default();
+            for (lane, name) in asked.lanes.into_iter().zip(asked.names) {
                 hear(&mut runs[lane], &name, &heard, &self.marks);
             }
         }
@@ -418,12 +418,15 @@ async fn collect(mut events: mpsc::UnboundedReceiver<probe::Event>, samples: Sha
     }
 }
 
+/// A gateway that is asked for some lanes: which ones, their Envoy clusters, and what was said when.
+struct Asked {
+    lanes: Vec<usize>,
+    names: Vec<String>,
+    answers: tokio::task::JoinHandle<Vec<(Micros, health::Answer)>>,
+}
+
 /// One watcher per gateway; it answers for all lanes behind it.
-fn watches(
-    drill: &Drill,
-    load: &Running,
-    stop: &CancellationToken,
-) -> Vec<(Vec<usize>, Vec<String>, tokio::task::JoinHandle<Vec<(Micros, health::Answer)>>)> {
+fn watches(drill: &Drill, load: &Running, stop: &CancellationToken) -> Vec<Asked> {
     let mut by_gateway: BTreeMap<Gateway, (Vec<usize>, Vec<String>)> = BTreeMap::new();
     for (index, lane) in drill.lanes.iter().enumerate() {
         if let Ok((gateway, name)) = &lane.watch {
@@ -434,17 +437,17 @@ fn watches(
     }
     let zero = load.zero;
     let start = |(gateway, (lanes, names)): (Gateway, (Vec<usize>, Vec<String>))| {
-        let (tell, mut answers) = mpsc::unbounded_channel();
+        let (tell, mut said) = mpsc::unbounded_channel();
         tokio::spawn(health::watch(drill.ground.clients.clone(), gateway, names.clone(), tell, stop.clone()));
-        let gather = tokio::spawn(async move {
+        let answers = tokio::spawn(async move {
             let mut all = Vec::new();
-            while let Some(answer) = answers.recv().await {
+            while let Some(answer) = said.recv().await {
                 let at = tokio::time::Instant::now().saturating_duration_since(zero).as_micros();
                 all.push((u64::try_from(at).unwrap_or(u64::MAX), answer));
             }
             all
         });
-        (lanes, names, gather)
+        Asked { lanes, names, answers }
     };
     by_gateway.into_iter().map(start).collect()
 }
