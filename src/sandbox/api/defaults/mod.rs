@@ -49,7 +49,6 @@ pub fn settle(group: &str, kind: &str, object: &mut Value) {
     match (group, kind) {
         ("", "Namespace") => {
             set(child(fields, "spec"), "finalizers", json!(["kubernetes"]));
-            fields.insert("status".into(), json!({"phase": "Active"}));
         }
         ("", "Pod") => {
             let class = pods::quality(&fields["spec"]);
@@ -105,6 +104,8 @@ fn namespace(fields: &mut Fields) {
     if let Some(name) = meta.get("name").and_then(Value::as_str).map(str::to_owned) {
         child(meta, "labels").insert("kubernetes.io/metadata.name".into(), json!(name));
     }
+    let status = child(fields, "status");
+    set(status, "phase", json!("Active"));
 }
 
 fn secret(fields: &mut Fields) {
