@@ -1,13 +1,70 @@
 //! `failctl apply`.
 
 use super::Ctx;
+use super::documents::DocumentArgs;
+use super::picture::{Ground, Lens, picture};
+use super::road::{self, WriteArgs};
+use super::settle;
 use crate::error::{Exit, Failure};
+use crate::manifest::Wave;
 
 /// Arguments of `failctl apply`.
 #[derive(clap::Args, Debug)]
-pub struct Args {}
+#[command(after_help = "Running it again completes what was interrupted or failed, and changes nothing else.
+
+Examples:
+  failctl apply
+  failctl apply color --yes --wait
+  failctl apply -f fleet.yaml -f local=gloo-docs.yaml --dry-run=server")]
+pub struct Args {
+    /// Only these failovers (default: all, and the vendor documents given)
+    #[arg(value_name = "FAILOVER")]
+    pub failovers: Vec<String>,
+    /// Documents
+    #[command(flatten)]
+    pub documents: DocumentArgs,
+    /// How to write
+    #[command(flatten)]
+    pub writing: WriteArgs,
+    /// Wait until Gloo and Federation have accepted everything (deadline: --timeout)
+    #[arg(long)]
+    pub wait: bool,
+}
 
 /// Runs the command.
-pub fn run(_args: Args, _ctx: &mut Ctx) -> Result<Exit, Failure> {
-    Err(Failure::because(Exit::Internal, "not built yet"))
+pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
+    let ground = Ground::new(ctx, &args.documents, &args.failovers)?;
+    write(ctx, &ground, &args.writing, args.wait, None)
+}
+
+/// Writes the part of the documents that belongs to a wave, or all of it.
+pub fn write(
+    ctx: &Ctx,
+    ground: &Ground,
+    writing: &WriteArgs,
+    wait: bool,
+    wave: Option<Wave>,
+) -> Result<Exit, Failure> {
+    let lens = Lens { wave, force: writing.force };
+    ctx.block_on(async {
+        let first = picture(ground, lens).await?;
+        ctx.ui.problems(&first.compiled.notes);
+        ctx.ui.problems(&first.warnings);
+        let desired = first.compiled.manifests;
+        let mut ready = Some(first.plan);
+        let planner = || {
+            let ready = ready.take();
+            async move {
+                match ready {
+                    Some(plan) => Ok(plan),
+                    None => picture(ground, lens).await.map(|p| p.plan),
+                }
+            }
+        };
+        let exit = road::go(ctx, &ground.clients, writing, "write", planner).await?;
+        if exit != Exit::Ok || !wait || writing.dry_run.is_some() {
+            return Ok(exit);
+        }
+        settle::settle(ctx, &ground.clients, &desired, writing.timeout).await
+    })?
 }

@@ -1,7 +1,12 @@
-//! `failctl gateway`: failover gateways alone.
+//! `failctl gateway`: failover gateways alone, and where a cluster's proxy is reached.
 
-use super::Ctx;
+use super::apply;
+use super::documents::DocumentArgs;
+use super::picture::Ground;
 use super::render::Rendering;
+use super::road::WriteArgs;
+use super::Ctx;
+use crate::cluster::{address, observe};
 use crate::error::{Exit, Failure};
 use crate::manifest::Wave;
 
@@ -18,11 +23,69 @@ pub struct Args {
 pub enum Action {
     /// Print the failover gateways and their Services
     Render(Rendering),
+    /// Write the failover gateways and their Services
+    Apply(Apply),
+    /// Print where a cluster's proxy is reached, and nothing else
+    #[command(after_help = "Example:
+  curl \"$(failctl gateway url local)\"")]
+    Url(Url),
+}
+
+/// Arguments of `failctl gateway apply`.
+#[derive(clap::Args, Debug)]
+pub struct Apply {
+    /// Only what these failovers need (default: all)
+    #[arg(value_name = "FAILOVER")]
+    pub failovers: Vec<String>,
+    /// Documents
+    #[command(flatten)]
+    pub documents: DocumentArgs,
+    /// How to write
+    #[command(flatten)]
+    pub writing: WriteArgs,
+}
+
+/// Arguments of `failctl gateway url`.
+#[derive(clap::Args, Debug)]
+pub struct Url {
+    /// The cluster
+    #[arg(value_name = "CLUSTER")]
+    pub cluster: String,
+    /// Name of the Service's port
+    #[arg(long, value_name = "PORT", default_value = "http")]
+    pub port: String,
+    /// Name of the proxy's Service in Gloo's namespace
+    #[arg(long, value_name = "SERVICE", default_value = address::PROXY)]
+    pub name: String,
+    /// Documents, for the fleet
+    #[command(flatten)]
+    pub documents: DocumentArgs,
 }
 
 /// Runs the command.
 pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
     match args.action {
         Action::Render(rendering) => rendering.wave(ctx, Wave::Gateways),
+        Action::Apply(args) => {
+            let ground = Ground::new(ctx, &args.documents, &args.failovers)?;
+            apply::write(ctx, &ground, &args.writing, false, Some(Wave::Gateways))
+        }
+        Action::Url(args) => url(args, ctx),
     }
+}
+
+fn url(args: Url, ctx: &Ctx) -> Result<Exit, Failure> {
+    let ground = Ground::new(ctx, &args.documents, &[])?;
+    let cluster = ground.cluster(&args.cluster)?;
+    let wants = address::wants(&cluster.name, address::gloo_namespace(cluster));
+    let world = ctx.block_on(observe(&ground.clients, &wants))?;
+    // What could be read may be enough: not everybody may list nodes.
+    let url = address::proxy_url(&world, cluster, &args.name, &args.port).map_err(|problem| {
+        match world.clusters.get(&cluster.name).and_then(|o| o.unreachable.as_ref()) {
+            Some(why) => Failure::because(Exit::Unreachable, format!("{} cannot be read: {why}", cluster.name)),
+            None => Failure { exit: Exit::Unknown, ..Failure::input(vec![problem]) },
+        }
+    })?;
+    ctx.ui.data(url + "\n")?;
+    Ok(Exit::Ok)
 }

@@ -11,6 +11,9 @@ use crate::ui::Ui;
 
 pub mod documents;
 pub mod output;
+pub mod picture;
+pub mod road;
+pub mod settle;
 
 macro_rules! commands {
     ($($(#[$meta:meta])* $module:ident => $variant:ident),* $(,)?) => {

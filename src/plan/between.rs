@@ -23,6 +23,8 @@ pub struct Options {
     pub last: BTreeSet<ClusterName>,
     /// Owners of objects that carry no label of ours: fields in other people's objects.
     pub owners: BTreeMap<ObjectKey, String>,
+    /// Objects whose content is not known yet, and why.
+    pub unknown: BTreeMap<ObjectKey, String>,
 }
 
 impl Options {
@@ -49,6 +51,10 @@ pub fn between(desired: &[Manifest], observed: &World, options: &Options) -> Res
         };
         if let Some(why) = observed.clusters.get(&key.cluster).and_then(|o| o.unreachable.clone()) {
             block(why, Reason::Unreachable);
+            continue;
+        }
+        if let Some(why) = options.unknown.get(key) {
+            block(why.clone(), Reason::Missing);
             continue;
         }
         let before = find(observed, key);
@@ -233,8 +239,10 @@ fn held_items(
         let text = items::record_text(&record);
         merge_into(&mut patch, json!({"metadata": {"annotations": {ITEMS_ANNOTATION: text}}}));
     }
-    if is_ours(there) {
-        rest_of_created(&mut patch, there, &manifest.body, path);
+    // The rest of an object belongs to whoever made it.
+    let maker = manifests.iter().find(|m| is_ours(there) && owner_of(&m.body) == owner_of(there));
+    if let Some(maker) = maker {
+        rest_of_created(&mut patch, there, &maker.body, path);
     }
     Ok(patched(manifest, there, patch))
 }

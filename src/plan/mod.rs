@@ -6,10 +6,10 @@ mod fields;
 mod items;
 mod removal;
 
-pub use between::{Options, between};
+pub use between::{Options, between, find, is_ours, owner_of};
 pub use fields::{applied, owned_by};
-pub use items::ITEMS_ANNOTATION;
-pub use removal::{Scope, removal};
+pub use items::{ITEMS_ANNOTATION, Record, list, record};
+pub use removal::{ROUTE_OWNER, Scope, others, owners, removal, without_routes};
 
 use std::collections::BTreeMap;
 

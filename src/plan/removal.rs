@@ -112,11 +112,7 @@ fn wanted_away(scope: &Scope, manifests: &[&Manifest], there: &Value) -> Option<
             owned_by(there, FIELD_MANAGER)?;
             Some(release(&manifest.key, manifest.wave, &owner, there))
         }
-        Hold::Items { path, key } => {
-            let names = manifests.iter().flat_map(|m| items::list(&m.body, path));
-            let names = names.filter_map(|i| items::name_of(i, key)).map(str::to_string).collect();
-            without_items(scope, &manifest.key, manifest.wave, there, path, key, &names)
-        }
+        Hold::Items { path, key } => without_items(scope, &manifest.key, manifest.wave, there, path, key),
     }
 }
 
@@ -125,7 +121,7 @@ fn found_away(scope: &Scope, key: &ObjectKey, there: &Value) -> Option<Change> {
     let wave = wave_of(key);
     if annotation(there, ITEMS_ANNOTATION).is_some() {
         let path: Vec<String> = ["spec", "virtualHost", "routes"].map(String::from).into();
-        return without_items(scope, key, wave, there, &path, "name", &BTreeSet::new());
+        return without_items(scope, key, wave, there, &path, "name");
     }
     let owner = owner_of(there);
     if is_ours(there) {
@@ -154,7 +150,7 @@ fn release(key: &ObjectKey, wave: Wave, owner: &str, there: &Value) -> Change {
     Change { after: Some(after), ..change(key, wave, owner, there, Action::Release, Write::Apply { body }) }
 }
 
-/// Takes our items out; deletes an object that failctl created once nothing foreign is left in it.
+/// Takes the items of the owners in scope out.
 fn without_items(
     scope: &Scope,
     key: &ObjectKey,
@@ -162,33 +158,75 @@ fn without_items(
     there: &Value,
     path: &[String],
     item_key: &str,
-    also: &BTreeSet<String>,
 ) -> Option<Change> {
-    let mut record = items::record(there);
-    let recorded: BTreeSet<String> = record.values().flatten().cloned().collect();
-    let in_scope: Vec<String> = record.keys().filter(|o| scope.has(o)).cloned().collect();
-    let mut gone: BTreeSet<String> = in_scope.iter().filter_map(|o| record.remove(o)).flatten().collect();
-    // A name our document wants but nobody recorded is a stranger's item: it stays.
-    gone.extend(also.iter().filter(|n| recorded.contains(*n) && scope.owners.is_none()).cloned());
-    let list = items::list(there, path);
-    let left = items::placed(list, &[], item_key, &gone);
-    let owner = in_scope.first().cloned().unwrap_or_else(|| owner_of(there));
-    if left.is_empty() && is_ours(there) {
-        return Some(delete(key, wave, &owner, there));
-    }
+    let record = items::record(there);
+    let (gone, left): (items::Record, items::Record) = record.into_iter().partition(|(owner, _)| scope.has(owner));
+    let owner = gone.keys().next().cloned().unwrap_or_else(|| owner_of(there));
+    let gone: BTreeSet<String> = gone.into_values().flatten().collect();
+    without(key, wave, &owner, there, path, item_key, &gone, &left)
+}
+
+/// Takes named items out of a list of routes and keeps the others, whoever's they are.
+pub fn without_routes(key: &ObjectKey, owner: &str, there: &Value, gone: &BTreeSet<String>) -> Option<Change> {
+    let mut left = items::record(there);
+    left.values_mut().for_each(|names| names.retain(|n| !gone.contains(n)));
+    let path: Vec<String> = ["spec", "virtualHost", "routes"].map(String::from).into();
+    without(key, Wave::Routes, owner, there, &path, "name", gone, &left)
+}
+
+/// Takes items out; deletes an object that failctl created once nothing is left in it.
+#[expect(clippy::too_many_arguments, reason = "where, whose, what, and what stays: all of it is needed")]
+fn without(
+    key: &ObjectKey,
+    wave: Wave,
+    owner: &str,
+    there: &Value,
+    path: &[String],
+    item_key: &str,
+    gone: &BTreeSet<String>,
+    record: &items::Record,
+) -> Option<Change> {
     if gone.is_empty() {
         return None;
+    }
+    let left = items::placed(items::list(there, path), &[], item_key, gone);
+    if left.is_empty() && is_ours(there) {
+        return Some(delete(key, wave, owner, there));
     }
     let list = if left.is_empty() { Value::Null } else { Value::Array(left) };
     let mut patch = Map::new();
     merge_into(&mut patch, items::patch_at(path, list));
     let annotations = there.get("metadata").and_then(|m| m.get("annotations")).and_then(Value::as_object);
-    let text = items::record_text(&record);
+    let text = items::record_text(record);
     let forget = match (&text, annotations.map(Map::len)) {
         (None, Some(1)) => json!({"metadata": {"annotations": null}}),
         _ => json!({"metadata": {"annotations": {ITEMS_ANNOTATION: text}}}),
     };
     merge_into(&mut patch, forget);
     let (write, after) = guarded(there, patch);
-    Some(Change { after: Some(after), ..change(key, wave, &owner, there, Action::Release, write) })
+    Some(Change { after: Some(after), ..change(key, wave, owner, there, Action::Release, write) })
 }
+
+/// Everyone who owns something on these clusters: failovers, `fleet` for what they share, `route` for single routes.
+pub fn owners(observed: &World) -> BTreeSet<String> {
+    let all = || observed.clusters.values().flat_map(|o| o.by_key.values());
+    let created = all().filter(|o| is_ours(o)).map(owner_of);
+    created.chain(all().flat_map(|o| items::record(o).into_keys())).collect()
+}
+
+/// The failovers outside of `scope` that still have something on these clusters: while there is one, what failovers
+/// share must stay. Fields in other people's objects carry no name, so those `desired` does not explain count too.
+pub fn others(scope: &BTreeSet<String>, desired: &[Manifest], observed: &World) -> BTreeSet<String> {
+    let mut found = owners(observed);
+    found.retain(|o| !scope.contains(o) && o != "fleet" && o != ROUTE_OWNER);
+    let explained = |key: &ObjectKey| desired.iter().any(|m| same_object(&m.key, key));
+    let unexplained = observed.clusters.values().flat_map(|o| &o.by_key).filter(|(key, object)| {
+        let shared = !is_ours(object) && annotation(object, ITEMS_ANNOTATION).is_none();
+        shared && key.gvk.kind == "Upstream" && owned_by(object, FIELD_MANAGER).is_some() && !explained(key)
+    });
+    found.extend(unexplained.map(|(key, _)| key.to_string()));
+    found
+}
+
+/// The owner of routes added one by one.
+pub const ROUTE_OWNER: &str = "route";

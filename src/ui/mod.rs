@@ -1,6 +1,10 @@
 //! EDGE. Terminal, progress, prompt. stdout is data, stderr is talk.
 //! May not know: clusters.
 
+mod progress;
+
+pub use progress::Progress;
+
 use std::io::{IsTerminal, Write};
 
 use crate::error::{Exit, Failure};

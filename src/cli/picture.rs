@@ -1,0 +1,195 @@
+//! Documents × clusters → a plan: what diff, apply and their narrower doors share. No command itself.
+//! What is not known yet (the address of a gateway that is not there, an Upstream nobody has discovered) is blocked in
+//! the plan and does not stop the rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Ctx;
+use super::documents::DocumentArgs;
+use crate::cluster::{Clients, Want, address, observe};
+use crate::compile::{self, Compiled, Site};
+use crate::error::{Exit, Failure};
+use crate::manifest::{Hold, Manifest, OWNER_LABEL, ObjectKey, Wave, World};
+use crate::model::failover::Target;
+use crate::model::fleet::GatewayAddress;
+use crate::model::name::ClusterName;
+use crate::model::problem::Problem;
+use crate::plan::{self, Plan};
+use crate::spec::Documents;
+
+/// Stands for an address that is not known yet; what contains it is not written. (RFC 3849: for documentation.)
+const UNKNOWN: &str = "2001:db8::fa11:c71";
+
+/// What the user gave, and the way to the clusters.
+pub struct Ground {
+    /// The documents.
+    pub documents: Documents,
+    /// The clusters.
+    pub clients: Clients,
+}
+
+impl Ground {
+    /// Reads documents and the kubeconfig; connects to nothing.
+    pub fn new(ctx: &Ctx, args: &DocumentArgs, only: &[String]) -> Result<Ground, Failure> {
+        let mut documents = args.load(ctx)?;
+        documents.only(only).map_err(|p| Failure::input(vec![p]))?;
+        Ground::of(ctx, documents)
+    }
+
+    /// The way to the clusters of these documents.
+    pub fn of(ctx: &Ctx, documents: Documents) -> Result<Ground, Failure> {
+        let clients = Clients::of(&documents.fleet, ctx.global.kubeconfig.as_deref())?;
+        Ok(Ground { documents, clients })
+    }
+
+    /// The clusters from which failovers start: written last, taken down first.
+    pub fn primaries(&self) -> BTreeSet<ClusterName> {
+        self.documents.failovers.iter().map(|f| f.primary().cluster.clone()).collect()
+    }
+
+    /// The clusters of the fleet that a list of names means; none named means all.
+    pub fn cluster(&self, name: &str) -> Result<&crate::model::fleet::Cluster, Failure> {
+        self.documents.fleet.clusters.get(name).ok_or_else(|| {
+            let known = self.documents.fleet.clusters.keys().map(ClusterName::as_str);
+            let hint = crate::spec::text::meant(name, known);
+            Failure::because(Exit::Usage, format!("`{name}` is no cluster of the fleet")).hint(hint)
+        })
+    }
+}
+
+/// Which part of the whole a command is about.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lens {
+    /// Only this wave.
+    pub wave: Option<Wave>,
+    /// Take over what somebody else holds.
+    pub force: bool,
+}
+
+/// What should be, what is, and the way from one to the other.
+pub struct Picture {
+    /// What should be.
+    pub compiled: Compiled,
+    /// What is.
+    pub world: World,
+    /// The way.
+    pub plan: Plan,
+    /// What is worth knowing before anything is written.
+    pub warnings: Vec<Problem>,
+}
+
+/// Looks at the clusters and plans.
+pub async fn picture(ground: &Ground, lens: Lens) -> Result<Picture, Failure> {
+    let documents = &ground.documents;
+    let draft = compile::documents(documents, &site(ground, &World::default(), true))?;
+    let addresses = compile::documents(documents, &Site::offline()).is_err();
+    let world = observe(&ground.clients, &wants(ground, &draft, addresses)).await;
+    let mut unknown = BTreeMap::new();
+    let mut site = site(ground, &world, false);
+    for (cluster, gateway) in site.gateways.iter_mut().filter(|_| addresses) {
+        if let Err(problem) = gateway {
+            unknown.insert(cluster.clone(), problem.clone());
+            *gateway = Ok(placeholder());
+        }
+    }
+    let mut compiled = compile::documents(documents, &site)?;
+    compiled.manifests.retain(|m| lens.wave.is_none_or(|w| w == m.wave));
+    let why = unknown.values().map(|p| p.what.clone()).collect::<Vec<_>>().join("; ");
+    let waits = |m: &&Manifest| !unknown.is_empty() && m.body.to_string().contains(UNKNOWN);
+    let options = plan::Options {
+        force: lens.force,
+        last: ground.primaries(),
+        owners: owners(documents, &site),
+        unknown: compiled.manifests.iter().filter(waits).map(|m| (m.key.clone(), why.clone())).collect(),
+    };
+    let plan = plan::between(&compiled.manifests, &world, &options)
+        .map_err(|problems| Failure { exit: Exit::Refused, ..Failure::input(problems) })?;
+    let warnings = if lens.wave.is_none() { missing_secrets(&compiled, &world) } else { Vec::new() };
+    Ok(Picture { compiled, world, plan, warnings })
+}
+
+fn placeholder() -> GatewayAddress {
+    GatewayAddress { host: UNKNOWN.into(), port: 15443 }
+}
+
+/// What a cluster's objects say about addresses and hosts; `draft`: as if every address were known.
+pub fn site(ground: &Ground, world: &World, draft: bool) -> Site {
+    let named = compile::gloo::names::gateway(Target::GlooUpstream);
+    let gateway = |cluster: &crate::model::fleet::Cluster| {
+        let unreachable = world.clusters.get(cluster.name.as_str()).and_then(|o| o.unreachable.as_ref());
+        match unreachable {
+            _ if draft => Ok(placeholder()),
+            Some(why) => Err(Problem::error("FCC0208", format!("{} cannot be reached: {why}", cluster.name))),
+            None => address::service(world, cluster, named.service, named.port),
+        }
+    };
+    let clusters = ground.documents.fleet.clusters.values().filter(|c| c.gloo.is_some());
+    let mut site = Site::from_world(world);
+    site.gateways = clusters.map(|c| (c.name.clone(), gateway(c))).collect();
+    site
+}
+
+fn wants(ground: &Ground, draft: &Compiled, addresses: bool) -> Vec<Want> {
+    let mut wants = Want::for_manifests(&draft.manifests);
+    for secret in &draft.secrets {
+        wants.push(Want::all("v1", "Secret").within(&secret.namespace).named(&secret.name).on(&secret.cluster));
+    }
+    let routed = draft.manifests.iter().filter(|m| matches!(m.hold, Hold::Items { .. }));
+    let mut wide: BTreeSet<Want> =
+        routed.map(|m| Want::all("gateway.solo.io/v1", "VirtualService").on(&m.key.cluster)).collect();
+    for cluster in
+        ground.documents.fleet.clusters.values().filter(|c| addresses && c.gloo.is_some() && c.gateway.is_none())
+    {
+        wide.extend(address::wants(&cluster.name, address::gloo_namespace(cluster)));
+    }
+    for want in wide {
+        wants.extend(narrowed(ground, want));
+    }
+    wants.sort();
+    wants.dedup();
+    wants
+}
+
+/// A fleet may say which namespaces of a cluster failctl may look at.
+pub fn narrowed(ground: &Ground, want: Want) -> Vec<Want> {
+    let cluster = want.cluster.as_ref().and_then(|c| ground.documents.fleet.clusters.get(c));
+    let Some(cluster) = cluster.filter(|c| want.namespace.is_none() && !c.namespaces.is_empty()) else {
+        return vec![want];
+    };
+    if want.gvk.kind == "Node" {
+        return vec![want];
+    }
+    let mut names: BTreeSet<&str> = cluster.namespaces.iter().map(|n| n.as_str()).collect();
+    names.insert(address::gloo_namespace(cluster));
+    names.into_iter().map(|n| want.clone().within(n)).collect()
+}
+
+/// To which failover the objects belong that carry no label of ours.
+fn owners(documents: &Documents, site: &Site) -> BTreeMap<ObjectKey, String> {
+    let mut owners = BTreeMap::new();
+    for failover in &documents.failovers {
+        let Ok(compiled) = compile::gloo::compile(&documents.fleet, failover, site) else { continue };
+        let unlabelled = compiled
+            .manifests
+            .into_iter()
+            .filter(|m| m.body.pointer("/metadata/labels").and_then(|l| l.get(OWNER_LABEL)).is_none());
+        owners.extend(unlabelled.map(|m| (m.key, failover.name.to_string())));
+    }
+    owners
+}
+
+fn missing_secrets(compiled: &Compiled, world: &World) -> Vec<Problem> {
+    let readable = |c: &ClusterName| world.clusters.get(c).is_some_and(|o| o.unreachable.is_none());
+    let there = |need: &compile::SecretNeed| {
+        world.get(need.cluster.as_str(), "", "Secret", &need.namespace, &need.name).is_some()
+    };
+    let missing = compiled.secrets.iter().filter(|n| readable(&n.cluster) && !there(n));
+    let problem = |need: &compile::SecretNeed| {
+        let what = format!(
+            "{}: there is no Secret {}/{}: without it the gateways cannot shake hands and the backup stays red",
+            need.cluster, need.namespace, need.name
+        );
+        Problem::warning("FCP0105", what).hint("`failctl certs generate`, then `failctl certs install`")
+    };
+    missing.map(problem).collect()
+}

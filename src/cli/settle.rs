@@ -1,0 +1,98 @@
+//! Waiting until the vendor's controllers have taken what was written. Shared by commands; no command itself.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::Ctx;
+use crate::cluster::{Clients, Waited, Want, observe, stop_on_ctrl_c, until};
+use crate::error::{Exit, Failure};
+use crate::manifest::{Manifest, ObjectKey};
+use crate::plan;
+
+/// What a controller has said about an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It works on it, or has not looked yet.
+    Pending(String),
+    /// It took it.
+    Accepted,
+    /// It will not take it as it stands.
+    Rejected(String),
+}
+
+/// Kinds whose controllers answer in a status.
+fn is_answered(key: &ObjectKey) -> bool {
+    matches!(
+        (key.gvk.group.as_str(), key.gvk.kind.as_str()),
+        ("fed.solo.io", "FailoverScheme")
+            | ("gloo.solo.io", "Upstream")
+            | ("gateway.solo.io", "Gateway" | "VirtualService")
+    )
+}
+
+/// What an object's status says: flat (Federation's older form), by namespace (`namespacedStatuses`, `statuses`), as a
+/// word or as the number of Gloo's enumeration (0 pending, 1 accepted, 2 rejected, 3 warning).
+pub fn state(object: &Value) -> State {
+    let status = object.get("status").unwrap_or(&Value::Null);
+    let nested = ["namespacedStatuses", "statuses"].iter().filter_map(|k| status.get(*k)?.as_object());
+    let all: Vec<&Value> = nested.flat_map(|m| m.values()).chain([status]).collect();
+    let mut said: Vec<State> = all.into_iter().filter_map(one).collect();
+    said.sort_by_key(|s| match s {
+        State::Rejected(_) => 0,
+        State::Accepted => 1,
+        State::Pending(_) => 2,
+    });
+    said.into_iter().next().unwrap_or(State::Pending("nobody has looked at it yet".into()))
+}
+
+fn one(status: &Value) -> Option<State> {
+    let word = match status.get("state")? {
+        Value::Number(n) => ["PENDING", "ACCEPTED", "REJECTED", "WARNING"].get(n.as_u64()? as usize)?.to_string(),
+        word => word.as_str()?.to_ascii_uppercase(),
+    };
+    let why = ["message", "reason"].iter().find_map(|k| status.get(*k)?.as_str().filter(|t| !t.is_empty()));
+    let why = why.unwrap_or("no reason given").to_string();
+    Some(match word.as_str() {
+        "ACCEPTED" | "WARNING" => State::Accepted,
+        "REJECTED" | "INVALID" | "FAILED" => State::Rejected(why),
+        other => State::Pending(other.to_ascii_lowercase()),
+    })
+}
+
+/// Waits until every object that is answered is accepted; says on stderr what is not.
+pub async fn settle(ctx: &Ctx, clients: &Clients, desired: &[Manifest], deadline: Duration) -> Result<Exit, Failure> {
+    let keys: Vec<&ObjectKey> = desired.iter().map(|m| &m.key).filter(|k| is_answered(k)).collect();
+    let manifests: Vec<_> = desired.iter().filter(|m| is_answered(&m.key)).cloned().collect();
+    let wants = Want::for_manifests(&manifests);
+    let ask = || async {
+        let world = observe(clients, &wants).await;
+        let mut rejected = Vec::new();
+        let mut pending = Vec::new();
+        for key in &keys {
+            match plan::find(&world, key).map_or(State::Pending("it is not there".into()), state) {
+                State::Accepted => {}
+                State::Rejected(why) => rejected.push(format!("{key} is rejected: {why}")),
+                State::Pending(why) => pending.push(format!("{key} is not accepted yet: {why}")),
+            }
+        }
+        match (rejected.is_empty(), pending.is_empty()) {
+            (false, _) => Ok(rejected),
+            (true, true) => Ok(Vec::new()),
+            (true, false) => Err(pending.join("\n")),
+        }
+    };
+    match until(deadline, &stop_on_ctrl_c(), ask).await {
+        Waited::Reached(rejected) if rejected.is_empty() => Ok(Exit::Ok),
+        Waited::Reached(rejected) => {
+            rejected.iter().for_each(|r| ctx.ui.say(r));
+            Ok(Exit::No)
+        }
+        Waited::TooLate(pending) => {
+            ctx.ui.say(pending);
+            let hint = "is Gloo running there? `failctl status` shows more; --timeout gives it longer";
+            Err(Failure::because(Exit::Unknown, "not everything was accepted in time").hint(hint))
+        }
+        Waited::Stopped => Err(Failure::because(Exit::Interrupted, "interrupted while waiting; everything is written")),
+    }
+}
