@@ -8,4 +8,5 @@ mod drills;
 mod envoys;
 mod probe;
 mod routing;
+mod sandbox_api;
 mod support;

@@ -128,7 +128,8 @@ impl Known<'_> {
         }
         let name = bound["serviceaccount"]["name"].as_str()?;
         let groups = ["system:serviceaccounts".to_string(), format!("system:serviceaccounts:{namespace}")];
-        let mut user = User::known(&format!("system:serviceaccount:{namespace}:{name}"), &groups.each_ref().map(|g| g.as_str()));
+        let mut user =
+            User::known(&format!("system:serviceaccount:{namespace}:{name}"), &groups.each_ref().map(|g| g.as_str()));
         user.uid = bound["serviceaccount"]["uid"].as_str().map(Into::into);
         if let Some(id) = claims["jti"].as_str() {
             user.extra.insert("authentication.kubernetes.io/credential-id".into(), vec![format!("JTI={id}")]);

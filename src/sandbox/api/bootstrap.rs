@@ -38,8 +38,7 @@ fn rule(groups: &[&str], resources: &[&str], verbs: &[&str]) -> Value {
 fn roles(state: &mut State, now: jiff::Timestamp) -> Result<(), Status> {
     const READ: [&str; 3] = ["get", "list", "watch"];
     const WRITE: [&str; 5] = ["create", "delete", "deletecollection", "patch", "update"];
-    const CORE: [&str; 7] =
-        ["configmaps", "endpoints", "events", "pods", "pods/log", "services", "serviceaccounts"];
+    const CORE: [&str; 7] = ["configmaps", "endpoints", "events", "pods", "pods/log", "services", "serviceaccounts"];
     const DO: [&str; 4] = ["pods/exec", "pods/attach", "pods/portforward", "pods/eviction"];
     let apps = || rule(&["apps"], &["*"], &READ);
     let others = rule(&["discovery.k8s.io", "events.k8s.io"], &["*"], &READ);
@@ -63,7 +62,17 @@ fn roles(state: &mut State, now: jiff::Timestamp) -> Result<(), Status> {
     let everything = json!([rule(&["*"], &["*"], &["*"]), {"nonResourceURLs": ["*"], "verbs": ["*"]}]);
     let urls = |urls: &[&str]| json!([{"nonResourceURLs": urls, "verbs": ["get"]}]);
     let discovery = urls(&[
-        "/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz", "/version", "/version/",
+        "/api",
+        "/api/*",
+        "/apis",
+        "/apis/*",
+        "/healthz",
+        "/livez",
+        "/openapi",
+        "/openapi/*",
+        "/readyz",
+        "/version",
+        "/version/",
     ]);
     let basic = json!([
         rule(&["authorization.k8s.io"], &["selfsubjectaccessreviews", "selfsubjectrulesreviews"], &["create"]),
@@ -84,7 +93,8 @@ fn roles(state: &mut State, now: jiff::Timestamp) -> Result<(), Status> {
     ];
     for (name, rules, group) in roles {
         let metadata = || json!({"name": name, "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"}});
-        let (role_table, binding_table) = ("clusterroles.rbac.authorization.k8s.io", "clusterrolebindings.rbac.authorization.k8s.io");
+        let (role_table, binding_table) =
+            ("clusterroles.rbac.authorization.k8s.io", "clusterrolebindings.rbac.authorization.k8s.io");
         if state.store.get(role_table, "", name).is_none() {
             let role = json!({"apiVersion": format!("{RBAC}/v1"), "kind": "ClusterRole", "metadata": metadata(), "rules": rules});
             state.make(role_table, role, now)?;
@@ -112,7 +122,8 @@ fn own_service(api: &Api, state: &mut State, address: SocketAddr, now: jiff::Tim
     }
     let slice = state.store.get("endpointslices.discovery.k8s.io", "default", "kubernetes");
     let here = json!([address.ip().to_string()]);
-    let current = slice.is_some_and(|s| s["endpoints"][0]["addresses"] == here && s["ports"][0]["port"] == address.port());
+    let current =
+        slice.is_some_and(|s| s["endpoints"][0]["addresses"] == here && s["ports"][0]["port"] == address.port());
     if !current {
         let slice = json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
             "metadata": metadata(json!({"kubernetes.io/service-name": "kubernetes"})), "addressType": "IPv4",

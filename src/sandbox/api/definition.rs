@@ -52,7 +52,8 @@ pub fn establish(state: &State, object: &mut Value, time: &str) {
 /// Whether another definition of the group already has this kind.
 fn clash(state: &State, object: &Value) -> Option<String> {
     let (group, kind) = (&object["spec"]["group"], &object["spec"]["names"]["kind"]);
-    let mut others = state.store.list(DEFINITIONS, None).filter(|o| o["metadata"]["name"] != object["metadata"]["name"]);
+    let mut others =
+        state.store.list(DEFINITIONS, None).filter(|o| o["metadata"]["name"] != object["metadata"]["name"]);
     let taken = others.any(|o| &o["spec"]["group"] == group && &o["spec"]["names"]["kind"] == kind);
     taken.then(|| format!("{kind} is already in use"))
 }

@@ -48,7 +48,8 @@ fn aggregated_resource(kind: &Resource) -> Value {
         "singularResource": kind.singular,
         "verbs": kind.verbs(),
     });
-    let lists = [("shortNames", json!(kind.short)), ("categories", json!(kind.categories)), ("subresources", subs.into())];
+    let lists =
+        [("shortNames", json!(kind.short)), ("categories", json!(kind.categories)), ("subresources", subs.into())];
     for (field, list) in lists {
         if list != json!([]) {
             resource[field] = list;
@@ -68,7 +69,11 @@ pub fn aggregated(registry: &Registry, core: bool) -> Value {
                 let resources: Vec<Value> = registry.of(group, version).map(|k| aggregated_resource(k)).collect();
                 json!({"version": version, "resources": resources, "freshness": "Current"})
             };
-            let metadata = if core { json!({"creationTimestamp": null}) } else { json!({"name": group, "creationTimestamp": null}) };
+            let metadata = if core {
+                json!({"creationTimestamp": null})
+            } else {
+                json!({"name": group, "creationTimestamp": null})
+            };
             json!({"metadata": metadata, "versions": versions.iter().map(version).collect::<Vec<_>>()})
         })
         .collect();
@@ -87,7 +92,9 @@ pub fn group(registry: &Registry, name: &str) -> Option<Value> {
     let versions: Vec<Value> =
         versions.iter().map(|v| json!({"groupVersion": format!("{name}/{v}"), "version": v})).collect();
     let preferred = versions.first().cloned();
-    Some(json!({"kind": "APIGroup", "apiVersion": "v1", "name": name, "versions": versions, "preferredVersion": preferred}))
+    Some(
+        json!({"kind": "APIGroup", "apiVersion": "v1", "name": name, "versions": versions, "preferredVersion": preferred}),
+    )
 }
 
 /// `/apis` in the plain form.
@@ -114,8 +121,7 @@ pub fn resources(registry: &Registry, group: &str, version: &str) -> Option<Valu
         for sub in &kind.subs {
             let (body_group, body_version, body) = body_kind(kind, *sub);
             let name = format!("{}/{}", kind.plural, sub.segment());
-            let mut entry =
-                json!({"name": name, "singularName": "", "namespaced": kind.namespaced, "kind": body, "verbs": sub.verbs()});
+            let mut entry = json!({"name": name, "singularName": "", "namespaced": kind.namespaced, "kind": body, "verbs": sub.verbs()});
             if body_group != kind.group || body_version != kind.version {
                 entry["group"] = body_group.into();
                 entry["version"] = body_version.into();
@@ -124,6 +130,7 @@ pub fn resources(registry: &Registry, group: &str, version: &str) -> Option<Valu
         }
     }
     let group_version = if group.is_empty() { version.to_string() } else { format!("{group}/{version}") };
-    (!list.is_empty())
-        .then(|| json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": list}))
+    (!list.is_empty()).then(
+        || json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": list}),
+    )
 }

@@ -186,7 +186,9 @@ pub fn decode_as(content_type: &str, body: &[u8]) -> Result<Value, Status> {
         "" | "application/json" => serde_json::from_slice(body)
             .map_err(|e| Status::bad_request(format!("the object provided is unrecognized: {e}"))),
         "application/yaml" | "application/apply-patch+yaml" => yaml(body),
-        other => Err(Status::unsupported(other, "application/json, application/yaml, application/vnd.kubernetes.protobuf")),
+        other => {
+            Err(Status::unsupported(other, "application/json, application/yaml, application/vnd.kubernetes.protobuf"))
+        }
     }
 }
 

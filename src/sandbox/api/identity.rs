@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use base64::Engine;
-use base64::prelude::{BASE64_URL_SAFE_NO_PAD, BASE64_STANDARD};
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose, PKCS_ED25519, SanType, SigningKey,
@@ -43,8 +43,7 @@ impl Identity {
         let path = dir.map(|d| d.join("identity.json"));
         if let Some(path) = path.as_ref().filter(|p| p.exists()) {
             let text = Zeroizing::new(std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?);
-            let kept: Kept =
-                serde_json::from_slice(&text).with_context(|| format!("{} is damaged", path.display()))?;
+            let kept: Kept = serde_json::from_slice(&text).with_context(|| format!("{} is damaged", path.display()))?;
             return Identity::of(kept);
         }
         let kept = make(name, address)?;

@@ -118,6 +118,10 @@ fn private(path: &Path, fresh: bool) -> anyhow::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = OpenOptions::new();
     options.read(true).create(true).mode(0o600);
-    if fresh { options.write(true).truncate(true) } else { options.append(true) };
+    if fresh {
+        options.write(true).truncate(true)
+    } else {
+        options.append(true)
+    };
     options.open(path).with_context(|| format!("cannot open {}", path.display()))
 }

@@ -168,8 +168,7 @@ type Row = (&'static str, &'static str, &'static str, &'static str, &'static str
 
 const STATUS: &[Sub] = &[Sub::Status];
 const SCALED: &[Sub] = &[Sub::Status, Sub::Scale];
-const POD: &[Sub] =
-    &[Sub::Status, Sub::Log, Sub::Exec, Sub::Attach, Sub::PortForward, Sub::Binding, Sub::Eviction];
+const POD: &[Sub] = &[Sub::Status, Sub::Log, Sub::Exec, Sub::Attach, Sub::PortForward, Sub::Binding, Sub::Eviction];
 const RBAC: &str = "rbac.authorization.k8s.io";
 
 #[rustfmt::skip]

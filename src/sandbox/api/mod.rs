@@ -146,7 +146,8 @@ impl Server {
 
     async fn over(mut config: ApiConfig, api: Arc<state::Api>) -> anyhow::Result<Server> {
         let listener = TcpListener::bind(config.bind).await;
-        let listener = listener.with_context(|| format!("the API of {} cannot listen on {}", config.name, config.bind))?;
+        let listener =
+            listener.with_context(|| format!("the API of {} cannot listen on {}", config.name, config.bind))?;
         let address = listener.local_addr()?;
         config.bind = address;
         let made = bootstrap::complete(&api, address, jiff::Timestamp::now());

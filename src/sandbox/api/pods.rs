@@ -31,13 +31,15 @@ pub fn bind(work: &mut Work, name: &str, binding: &Value) -> Result<Value, Statu
     let mut conditions: Vec<Value> = pod["status"]["conditions"].as_array().cloned().unwrap_or_default();
     conditions.retain(|c| c["type"] != "PodScheduled");
     let time = &work.options.time;
-    conditions.push(json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": time}));
+    conditions
+        .push(json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": time}));
     pod["status"]["conditions"] = conditions.into();
-    super::pieces::track(work.kind, Some(&live), &mut pod, &super::pieces::Pen {
-        manager: &work.options.manager,
-        sub: Some(Sub::Binding),
-        time,
-    });
+    super::pieces::track(
+        work.kind,
+        Some(&live),
+        &mut pod,
+        &super::pieces::Pen { manager: &work.options.manager, sub: Some(Sub::Binding), time },
+    );
     if !work.options.dry_run {
         work.state.put("pods", pod)?;
     }

@@ -34,7 +34,12 @@ struct Way {
 /// # Errors
 /// 404 without the Pod, 400 when it has no node or the container must be named, 500 when the kubelet cannot be reached,
 /// and what the kubelet refuses.
-pub async fn forward<B>(api: &Arc<Api>, target: &Target, mut request: Request<B>, query: &Query) -> Result<Reply, Status>
+pub async fn forward<B>(
+    api: &Arc<Api>,
+    target: &Target,
+    mut request: Request<B>,
+    query: &Query,
+) -> Result<Reply, Status>
 where
     B: Send + 'static,
 {
@@ -95,7 +100,9 @@ async fn answered(answer: Response<Incoming>) -> Result<Reply, Status> {
 }
 
 async fn ask(way: &Way, method: &Method, headers: &HeaderMap) -> Result<Response<Incoming>, Status> {
-    let failed = |error: &dyn std::fmt::Display| Status::internal(format!("error dialing backend: dial tcp {}: {error}", way.address));
+    let failed = |error: &dyn std::fmt::Display| {
+        Status::internal(format!("error dialing backend: dial tcp {}: {error}", way.address))
+    };
     let tcp = TcpStream::connect(way.address).await.map_err(|e| failed(&e))?;
     tcp.set_nodelay(true).map_err(|e| failed(&e))?;
     let tls = TlsConnector::from(unverified::config().map_err(|e| failed(&e))?);
@@ -176,7 +183,9 @@ fn container(pod: &Value, query: &Query) -> Result<String, Status> {
         "" if only => Ok(all.remove(0)),
         "" => {
             let told = all.join(" ");
-            Err(Status::bad_request(format!("a container name must be specified for pod {name}, choose one of: [{told}]")))
+            Err(Status::bad_request(format!(
+                "a container name must be specified for pod {name}, choose one of: [{told}]"
+            )))
         }
         wanted => {
             all.extend(of("initContainers"));

@@ -64,7 +64,8 @@ impl Ask<'_> {
         }
         let full = self.full();
         let any = format!("*/{}", self.sub);
-        let resource = texts("resources").iter().any(|t| *t == "*" || *t == full || (!self.sub.is_empty() && *t == any));
+        let resource =
+            texts("resources").iter().any(|t| *t == "*" || *t == full || (!self.sub.is_empty() && *t == any));
         let names = texts("resourceNames");
         has("apiGroups", self.group) && resource && (names.is_empty() || names.contains(&self.name))
     }
@@ -99,7 +100,8 @@ fn rules_of(store: &Store, reference: &Value, namespace: &str) -> Vec<Value> {
     let mut rules = list(&role["rules"]).to_vec();
     for selector in list(&role["aggregationRule"]["clusterRoleSelectors"]) {
         let wanted = selector["matchLabels"].as_object();
-        let meant = |r: &Value| wanted.is_some_and(|w| w.iter().all(|(k, v)| r["metadata"]["labels"].get(k) == Some(v)));
+        let meant =
+            |r: &Value| wanted.is_some_and(|w| w.iter().all(|(k, v)| r["metadata"]["labels"].get(k) == Some(v)));
         rules.extend(store.list(TABLE, None).filter(|r| meant(r)).flat_map(|r| list(&r["rules"]).to_vec()));
     }
     rules

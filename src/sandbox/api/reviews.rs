@@ -12,7 +12,13 @@ use super::status::Status;
 ///
 /// # Errors
 /// 400 when the question cannot be understood.
-pub fn answer(known: &Known, user: &User, kind: &Resource, namespace: &str, mut review: Value) -> Result<Value, Status> {
+pub fn answer(
+    known: &Known,
+    user: &User,
+    kind: &Resource,
+    namespace: &str,
+    mut review: Value,
+) -> Result<Value, Status> {
     review["apiVersion"] = kind.api_version().into();
     review["kind"] = kind.kind.clone().into();
     let spec = &review["spec"];
@@ -23,7 +29,9 @@ pub fn answer(known: &Known, user: &User, kind: &Resource, namespace: &str, mut 
         "SubjectAccessReview" | "LocalSubjectAccessReview" => {
             let within = spec["resourceAttributes"]["namespace"].as_str().unwrap_or_default();
             if kind.namespaced && within != namespace {
-                return Err(Status::bad_request("spec.resourceAttributes.namespace must be the namespace of the request"));
+                return Err(Status::bad_request(
+                    "spec.resourceAttributes.namespace must be the namespace of the request",
+                ));
             }
             access(known, &subject(spec), spec)?
         }
@@ -53,7 +61,9 @@ fn access(known: &Known, user: &User, spec: &Value) -> Result<Value, Status> {
     let text = |object: &'_ Value, field: &str| object[field].as_str().unwrap_or_default().to_string();
     let from = if resource.is_object() { resource } else { path };
     if !from.is_object() {
-        return Err(Status::bad_request("exactly one of nonResourceAttributes or resourceAttributes must be specified"));
+        return Err(Status::bad_request(
+            "exactly one of nonResourceAttributes or resourceAttributes must be specified",
+        ));
     }
     let fields = ["verb", "group", "resource", "subresource", "name", "namespace", "path"].map(|f| text(from, f));
     let [verb, group, resource, sub, name, namespace, path] = fields.each_ref().map(String::as_str);

@@ -52,7 +52,11 @@ pub fn route(registry: &Registry, path: &str) -> Route {
     let decoded = percent_decode_str(path).decode_utf8_lossy();
     let parts: Vec<&str> = decoded.split('/').filter(|p| !p.is_empty()).collect();
     let kinds = |group: &str, version: &str| {
-        if registry.of(group, version).next().is_some() { Route::Kinds(group.into(), version.into()) } else { Route::Nothing }
+        if registry.of(group, version).next().is_some() {
+            Route::Kinds(group.into(), version.into())
+        } else {
+            Route::Nothing
+        }
     };
     match parts[..] {
         ["healthz" | "livez" | "readyz", ..] => Route::Health,
@@ -137,7 +141,10 @@ mod tests {
             ("/api/v1/pods/p", "Nothing"),
             ("/api/v1/namespaces/a/nodes/n", "Nothing"),
             ("/apis/apps/v1/namespaces/a/deployments/d/scale", "deployments.apps ns=a name=d sub=Some(Scale)"),
-            ("/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode", "clusterroles.rbac.authorization.k8s.io ns= name=system:node sub=None"),
+            (
+                "/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode",
+                "clusterroles.rbac.authorization.k8s.io ns= name=system:node sub=None",
+            ),
             ("/apis/apps/v2", "Nothing"),
             ("/api/v1/namespaces/a/configmaps/c/scale", "Nothing"),
             ("/livez/ping", "Health"),

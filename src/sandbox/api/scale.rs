@@ -45,7 +45,9 @@ pub fn of(kind: &Resource, object: &Value) -> Value {
     let m = &object["metadata"];
     let mut metadata = json!({"name": m["name"], "namespace": m["namespace"], "uid": m["uid"],
         "resourceVersion": m["resourceVersion"], "creationTimestamp": m["creationTimestamp"]});
-    if !kind.namespaced && let Some(metadata) = metadata.as_object_mut() {
+    if !kind.namespaced
+        && let Some(metadata) = metadata.as_object_mut()
+    {
         metadata.shift_remove("namespace");
     }
     json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata,
@@ -118,7 +120,8 @@ impl Work<'_> {
             wish[field] = value.clone();
         }
         self.check_version(&live, &scale, name)?;
-        let merged = pieces::apply(self.kind, Some(&live), &wish, &self.options.pen(Some(Sub::Scale)), self.options.force)?;
+        let merged =
+            pieces::apply(self.kind, Some(&live), &wish, &self.options.pen(Some(Sub::Scale)), self.options.force)?;
         self.store_over(&live, merged, Some(Sub::Scale), |_, _, _| {})
     }
 }

@@ -142,8 +142,8 @@ fn field(kind: &Resource, text: &str) -> Result<Field, Status> {
     let parts = text.split_once("!=").map(|(path, value)| (path, value, false));
     let parts = parts.or_else(|| text.split_once("==").map(|(path, value)| (path, value, true)));
     let parts = parts.or_else(|| text.split_once('=').map(|(path, value)| (path, value, true)));
-    let (path, value, equal) = parts
-        .ok_or_else(|| Status::bad_request(format!("invalid selector: '{text}'; can't understand '{text}'")))?;
+    let (path, value, equal) =
+        parts.ok_or_else(|| Status::bad_request(format!("invalid selector: '{text}'; can't understand '{text}'")))?;
     // events.k8s.io names the same field differently; objects are stored in the core form.
     let path = path.replace("regarding.", "involvedObject.").replace("reportingController", "reportingComponent");
     let kind_event = kind.kind == "Event" && (kind.group.is_empty() || kind.group == "events.k8s.io");

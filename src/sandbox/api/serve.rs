@@ -7,7 +7,7 @@ use http::{HeaderValue, Method, Request, header};
 use serde_json::Value;
 
 use super::auth::{Known, User, impersonated};
-use super::http::{BodyError, Call, Query, Reply, decode, json, plain, read, reply, refuse, text};
+use super::http::{BodyError, Call, Query, Reply, decode, json, plain, read, refuse, reply, text};
 use super::kinds::Sub;
 use super::rbac::{self, Ask};
 use super::read::{get, list, show};
@@ -77,7 +77,14 @@ fn act_as<B>(known: &Known, user: User, request: &Request<B>) -> Result<User, St
     Ok(other)
 }
 
-fn allowed(known: &Known, user: &User, route: &Route, method: &Method, path: &str, query: &Query) -> Result<(), Status> {
+fn allowed(
+    known: &Known,
+    user: &User,
+    route: &Route,
+    method: &Method,
+    path: &str,
+    query: &Query,
+) -> Result<(), Status> {
     let Route::Objects(target) = route else {
         let verb = method.as_str().to_lowercase();
         let ask = Ask { verb: &verb, path, ..Ask::default() };
@@ -182,13 +189,14 @@ fn write(api: &Api, target: &Target, verb: &str, call: &Call) -> Result<Reply, S
     let Target { kind, namespace, name, sub } = target;
     let options = Options::of(call)?;
     let mut state = api.lock();
-    let mut work =
-        Work { api, state: &mut state, kind, namespace, options: &options, warnings: Vec::new() };
+    let mut work = Work { api, state: &mut state, kind, namespace, options: &options, warnings: Vec::new() };
     let plain = |value: Value| Ok(json(201, &value));
     let result = match (verb, sub) {
         ("create", None) => work.create(decode(call)?),
         ("create", Some(Sub::Binding)) => return pods::bind(&mut work, name, &decode(call)?).and_then(plain),
-        ("create", Some(Sub::Eviction)) => return pods::evict(&mut work, name, &decode(call)?, &options).and_then(plain),
+        ("create", Some(Sub::Eviction)) => {
+            return pods::evict(&mut work, name, &decode(call)?, &options).and_then(plain);
+        }
         ("create", Some(Sub::Token)) => {
             let request = decode(call)?;
             return tokens::issue(work.state, &api.identity, kind, namespace, name, request, call.now).and_then(plain);

@@ -74,11 +74,13 @@ fn node_ports(service: &mut Value, live: Option<&Value>, kind: &str, mut used: B
             }
             continue;
         }
-        let same = |b: &&Value| b["port"] == port["port"] && b["protocol"] == *port.get("protocol").unwrap_or(&json!("TCP"));
+        let same =
+            |b: &&Value| b["port"] == port["port"] && b["protocol"] == *port.get("protocol").unwrap_or(&json!("TCP"));
         let kept = before.iter().find(same).and_then(|b| b["nodePort"].as_i64());
         let chosen = match given.or(kept) {
             Some(port) if used.contains(&port) => {
-                let message = format!("spec.ports[0].nodePort: Invalid value: {port}: provided port is already allocated");
+                let message =
+                    format!("spec.ports[0].nodePort: Invalid value: {port}: provided port is already allocated");
                 return Err(Status::new(422, "Invalid", message));
             }
             Some(port) => port,

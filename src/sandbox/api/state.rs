@@ -143,7 +143,13 @@ impl State {
     ///
     /// # Errors
     /// 500 when it cannot be written down.
-    pub fn remove(&mut self, table: &str, namespace: &str, name: &str, now: jiff::Timestamp) -> Result<Option<Arc<Value>>, Status> {
+    pub fn remove(
+        &mut self,
+        table: &str,
+        namespace: &str,
+        name: &str,
+        now: jiff::Timestamp,
+    ) -> Result<Option<Arc<Value>>, Status> {
         let gone = self.store.remove(table, namespace, name).map_err(|e| Status::internal(format!("{e:#}")))?;
         if gone.is_some() {
             if table == DEFINITIONS {

@@ -20,7 +20,11 @@ impl Cause {
 
     /// A field with a value it may not have.
     pub fn invalid(field: &str, value: &Value, message: &str) -> Self {
-        Cause { reason: "FieldValueInvalid", message: format!("Invalid value: {value}: {message}"), field: field.into() }
+        Cause {
+            reason: "FieldValueInvalid",
+            message: format!("Invalid value: {value}: {message}"),
+            field: field.into(),
+        }
     }
 
     /// A field that may not be set or changed now.
@@ -143,8 +147,7 @@ impl Status {
         let told: Vec<String> = causes.iter().map(|c| format!("{}: {}", c.field, c.message)).collect();
         let told = if told.len() == 1 { told[0].clone() } else { format!("[{}]", told.join(", ")) };
         let what = if kind.group.is_empty() { kind.kind.clone() } else { format!("{}.{}", kind.kind, kind.group) };
-        let mut status =
-            Status::new(422, "Invalid", format!("{what} \"{name}\" is invalid: {told}")).about(kind, name);
+        let mut status = Status::new(422, "Invalid", format!("{what} \"{name}\" is invalid: {told}")).about(kind, name);
         status.0["details"]["kind"] = kind.kind.clone().into();
         let causes: Vec<Value> =
             causes.iter().map(|c| json!({"reason": c.reason, "message": c.message, "field": c.field})).collect();

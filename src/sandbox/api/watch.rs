@@ -14,12 +14,12 @@ use tokio::time::Instant;
 use super::http::{BodyError, Call, Reply, reply};
 use super::kinds::Resource;
 use super::negotiate::{Form, form, metadata_only};
+use super::pieces;
 use super::read::{not_in_the_future, served};
 use super::selector::Selector;
 use super::state::Api;
 use super::status::Status;
 use super::store::{Compacted, Event};
-use super::pieces;
 
 /// How often a quiet watch tells how far it is.
 const BOOKMARK_EVERY: Duration = Duration::from_secs(30);
@@ -173,7 +173,13 @@ impl Watch {
             Form::Metadata => line(&json!({"type": what, "object": metadata_only(&object)})),
             Form::Table => {
                 let metadata = json!({"resourceVersion": object["metadata"]["resourceVersion"]});
-                let table = pieces::table(&self.kind, &[&object], &self.include, metadata, self.now.max(jiff::Timestamp::now()));
+                let table = pieces::table(
+                    &self.kind,
+                    &[&object],
+                    &self.include,
+                    metadata,
+                    self.now.max(jiff::Timestamp::now()),
+                );
                 line(&json!({"type": what, "object": table}))
             }
         }
@@ -185,7 +191,9 @@ impl Watch {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
         let object = match self.form {
-            Form::Objects => json!({"kind": self.kind.kind, "apiVersion": self.kind.api_version(), "metadata": metadata}),
+            Form::Objects => {
+                json!({"kind": self.kind.kind, "apiVersion": self.kind.api_version(), "metadata": metadata})
+            }
             Form::Metadata => metadata_only(&json!({"metadata": metadata})),
             Form::Table => pieces::table(&self.kind, &[], &self.include, metadata, self.now),
         };

@@ -15,7 +15,9 @@ pub fn before_create(work: &mut Work, object: &mut Value) -> Result<(), Status> 
     match (work.kind.group.as_str(), work.kind.kind.as_str()) {
         ("", "Pod") => pod(work, object)?,
         ("", "Service") => services::assign(work.state, work.api.service_addresses, None, object)?,
-        ("", "Secret") => tokens::fill_secret(work.state, &work.api.identity, &work.api.name, object, work.options.now)?,
+        ("", "Secret") => {
+            tokens::fill_secret(work.state, &work.api.identity, &work.api.name, object, work.options.now)?
+        }
         ("", "Event") | ("events.k8s.io", "Event") => forget_old_events(work.state, work.options.now)?,
         ("apiextensions.k8s.io", "CustomResourceDefinition") => {
             definition::establish(work.state, object, &work.options.time);
@@ -46,7 +48,9 @@ pub fn before_update(work: &mut Work, live: &Value, object: &mut Value, sub: Opt
     match (work.kind.group.as_str(), work.kind.kind.as_str()) {
         ("", "Namespace") if sub != Some(Sub::Finalize) => object["spec"] = live["spec"].clone(),
         ("", "Service") => services::assign(work.state, work.api.service_addresses, Some(live), object)?,
-        ("", "Secret") => tokens::fill_secret(work.state, &work.api.identity, &work.api.name, object, work.options.now)?,
+        ("", "Secret") => {
+            tokens::fill_secret(work.state, &work.api.identity, &work.api.name, object, work.options.now)?
+        }
         ("apiextensions.k8s.io", "CustomResourceDefinition") if sub.is_none() => {
             definition::establish(work.state, object, &work.options.time);
         }
@@ -58,7 +62,8 @@ pub fn before_update(work: &mut Work, live: &Value, object: &mut Value, sub: Opt
 /// A Pod runs under an account that exists.
 fn pod(work: &Work, object: &mut Value) -> Result<(), Status> {
     let name = object["metadata"]["name"].as_str().unwrap_or_default().to_string();
-    let account = object["spec"]["serviceAccountName"].as_str().filter(|a| !a.is_empty()).unwrap_or("default").to_string();
+    let account =
+        object["spec"]["serviceAccountName"].as_str().filter(|a| !a.is_empty()).unwrap_or("default").to_string();
     if work.state.store.get("serviceaccounts", work.namespace, &account).is_none() {
         let why = format!(
             "error looking up service account {}/{account}: serviceaccount \"{account}\" not found",

@@ -55,8 +55,14 @@ impl Work<'_> {
 
     /// The namespace must be there and not on its way out; likewise the definition of a custom kind.
     fn check_place(&self, name: &str) -> Result<(), Status> {
-        if self.kind.custom.is_some() && self.state.store.get(DEFINITIONS, "", &self.kind.table()).is_some_and(|d| dying(&d)) {
-            return Err(Status::new(405, "MethodNotAllowed", "create not allowed while custom resource definition is terminating"));
+        if self.kind.custom.is_some()
+            && self.state.store.get(DEFINITIONS, "", &self.kind.table()).is_some_and(|d| dying(&d))
+        {
+            return Err(Status::new(
+                405,
+                "MethodNotAllowed",
+                "create not allowed while custom resource definition is terminating",
+            ));
         }
         if !self.kind.namespaced {
             return Ok(());
@@ -68,10 +74,8 @@ impl Work<'_> {
         if !dying(&namespace) {
             return Ok(());
         }
-        let why = format!(
-            "unable to create new content in namespace {} because it is being terminated",
-            self.namespace
-        );
+        let why =
+            format!("unable to create new content in namespace {} because it is being terminated", self.namespace);
         let mut status = Status::forbidden(self.kind, name, &why);
         let cause = Cause {
             reason: "NamespaceTerminating",

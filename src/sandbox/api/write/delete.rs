@@ -81,7 +81,8 @@ impl Deletion {
             let has = live["metadata"][field].as_str().unwrap_or_default();
             match wanted {
                 Some(wanted) if wanted != has => {
-                    let why = format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {has}");
+                    let why =
+                        format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {has}");
                     Err(Status::conflict(kind, name, &why))
                 }
                 _ => Ok(()),
@@ -127,7 +128,13 @@ fn grace(kind: &Resource, live: &Value, asked: Option<i64>) -> i64 {
 ///
 /// # Errors
 /// 404, 409 when a precondition does not hold.
-pub fn delete(state: &mut State, kind: &Resource, namespace: &str, name: &str, how: &Deletion) -> Result<Deleted, Status> {
+pub fn delete(
+    state: &mut State,
+    kind: &Resource,
+    namespace: &str,
+    name: &str,
+    how: &Deletion,
+) -> Result<Deleted, Status> {
     let live = super::super::read::find(state, kind, namespace, name)?;
     how.check(kind, &live, name)?;
     if kind.is("", "Namespace") && matches!(name, "default" | "kube-system" | "kube-public") {

@@ -11,12 +11,12 @@ pub mod update;
 
 use serde_json::Value;
 
+use super::convert;
 use super::http::{Call, text};
 use super::kinds::{Resource, Sub};
 use super::pieces::{self, Pen};
 use super::state::{Api, State, dying, finalizers};
 use super::status::{Cause, Status};
-use super::convert;
 
 /// What to do about fields that the kind does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,9 @@ impl Options {
             (Some("All"), None) => true,
             (other, _) => {
                 let other = other.unwrap_or_default();
-                return Err(Status::bad_request(format!("dryRun: Unsupported value: {other:?}: supported values: \"All\"")));
+                return Err(Status::bad_request(format!(
+                    "dryRun: Unsupported value: {other:?}: supported values: \"All\""
+                )));
             }
         };
         let validation = match query.get("fieldValidation") {
