@@ -30,7 +30,14 @@ pub struct Page {
 #[derive(Default)]
 pub struct Pages {
     next: u64,
-    snapshots: VecDeque<(u64, u64, Arc<[Arc<Value>]>)>,
+    snapshots: VecDeque<Snapshot>,
+}
+
+/// A whole list as it was at one revision.
+struct Snapshot {
+    id: u64,
+    revision: u64,
+    items: Vec<Arc<Value>>,
 }
 
 impl Pages {
@@ -40,12 +47,13 @@ impl Pages {
             return Page { items, revision, token: None, remaining: 0 };
         }
         self.next += 1;
-        let snapshot: Arc<[Arc<Value>]> = items.into();
-        self.snapshots.push_back((self.next, revision, snapshot.clone()));
+        let snapshot = Snapshot { id: self.next, revision, items };
+        let first = page(&snapshot, 0, limit);
+        self.snapshots.push_back(snapshot);
         if self.snapshots.len() > KEPT {
             self.snapshots.pop_front();
         }
-        page(self.next, revision, &snapshot, 0, limit)
+        first
     }
 
     /// The page a token stands for.
@@ -62,13 +70,13 @@ impl Pages {
                         You can start a new list without the continue parameter.";
             Status::expired(told)
         };
-        let (_, revision, items) = self.snapshots.iter().find(|s| s.0 == id).ok_or_else(expired)?;
-        Ok(page(id, *revision, items, at.min(items.len()), limit))
+        let snapshot = self.snapshots.iter().find(|s| s.id == id).ok_or_else(expired)?;
+        Ok(page(snapshot, at.min(snapshot.items.len()), limit))
     }
 }
 
-fn page(id: u64, revision: u64, items: &[Arc<Value>], at: usize, limit: usize) -> Page {
+fn page(Snapshot { id, revision, items }: &Snapshot, at: usize, limit: usize) -> Page {
     let end = at.saturating_add(limit).min(items.len());
     let token = (end < items.len()).then(|| BASE64_URL_SAFE_NO_PAD.encode(format!("{id}:{end}")));
-    Page { items: items[at..end].to_vec(), revision, token, remaining: items.len() - end }
+    Page { items: items[at..end].to_vec(), revision: *revision, token, remaining: items.len() - end }
 }
