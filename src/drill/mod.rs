@@ -7,6 +7,7 @@ pub mod deed;
 pub mod health;
 pub mod journal;
 pub mod lock;
+pub mod resolve;
 pub mod restore;
 pub mod run;
 pub mod state;

@@ -4,6 +4,7 @@
 pub mod applied;
 pub mod certificates;
 pub mod diff;
+pub mod drill;
 pub mod plan;
 pub mod table;
 

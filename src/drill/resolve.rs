@@ -1,0 +1,246 @@
+//! A scenario's names → what they mean on this fleet: who is the primary, where requests go, which Envoy knows.
+//! What comes in: documents, clients, a scenario. What goes out: lanes and ground for a drill, or every problem.
+//! May not know: terminals.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::act::Ground;
+use super::health::Gateway;
+use super::run::Lane;
+use crate::cluster::{self, Clients, Want, address};
+use crate::compile::gloo::names;
+use crate::manifest::World;
+use crate::model::name::ClusterName;
+use crate::model::problem::Problem;
+use crate::probe::{self, target::Who};
+use crate::routing::gloo::cluster_name;
+use crate::sim::scenario::{Scenario, Target};
+use crate::spec::Documents;
+
+/// A service that some document protects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Protected {
+    /// The document's name.
+    pub name: String,
+    /// Whose configuration it is: failctl's own compiles to `recommended`, a vendor's document is as the vendor writes it.
+    pub policy: &'static str,
+    /// The primary's cluster.
+    pub cluster: ClusterName,
+    /// The primary's Upstream: namespace and name.
+    pub upstream: (String, String),
+    /// Clusters and namespaces of the service.
+    pub places: Vec<(ClusterName, String)>,
+    /// The primary's Service: namespace and name, if the document says it.
+    pub service: Option<(String, String)>,
+    /// Host names of its route.
+    pub hosts: Vec<String>,
+    /// Path prefix of its route.
+    pub prefix: String,
+}
+
+/// Every service the documents protect: our failovers first, then vendor schemes.
+pub fn protected(documents: &Documents) -> Vec<Protected> {
+    let ours = documents.failovers.iter().filter_map(|f| {
+        let primary = f.primary();
+        let gloo = documents.fleet.clusters.get(&primary.cluster)?.gloo.as_ref()?;
+        let upstream = names::upstream(gloo, &primary.service);
+        let members = f.order.iter().flatten();
+        Some(Protected {
+            name: f.name.to_string(),
+            policy: "recommended",
+            cluster: primary.cluster.clone(),
+            upstream: (upstream.namespace.clone(), upstream.name.clone()),
+            places: members.map(|m| (m.cluster.clone(), m.service.namespace.to_string())).collect(),
+            service: Some((primary.service.namespace.to_string(), primary.service.name.to_string())),
+            hosts: f.route.as_ref().map(|r| r.hosts.clone()).unwrap_or_default(),
+            prefix: f.route.as_ref().map_or("/".to_string(), |r| r.prefix.clone()),
+        })
+    });
+    let vendors = documents.foreign.iter().filter(|f| f.body["kind"] == "FailoverScheme").filter_map(|f| scheme(&f.body));
+    ours.chain(vendors).collect()
+}
+
+fn scheme(body: &Value) -> Option<Protected> {
+    let text = |p: &str| body.pointer(p).and_then(Value::as_str).map(str::to_string);
+    let cluster = ClusterName::new(text("/spec/primary/clusterName")?).ok()?;
+    Some(Protected {
+        name: text("/metadata/name")?,
+        policy: "article",
+        cluster,
+        upstream: (text("/spec/primary/namespace")?, text("/spec/primary/name")?),
+        places: Vec::new(),
+        service: None,
+        hosts: Vec::new(),
+        prefix: "/".into(),
+    })
+}
+
+/// What a scenario means on this fleet.
+pub struct Resolved {
+    /// One per target of the scenario.
+    pub lanes: Vec<Lane>,
+    /// Where faults happen.
+    pub ground: Ground,
+    /// The word for each target's configuration.
+    pub policies: Vec<String>,
+}
+
+/// Finds out everything a drill needs to know before it begins.
+pub async fn resolve(documents: &Documents, clients: &Clients, scenario: &Scenario) -> Result<Resolved, Vec<Problem>> {
+    let known = protected(documents);
+    let mut problems = Vec::new();
+    let chosen: Vec<Option<&Protected>> =
+        scenario.targets.iter().map(|t| choose(t, &known, &mut problems)).collect();
+    for fault in &scenario.faults {
+        let cluster = fault.fault.cluster();
+        if !documents.fleet.clusters.contains_key(cluster) {
+            let all: Vec<_> = documents.fleet.clusters.keys().map(ClusterName::as_str).collect();
+            let problem = Problem::error("FCT0606", format!("the fault names `{cluster}`, which is no cluster of the fleet"));
+            problems.push(problem.hint(format!("the fleet has: {}", all.join(", "))));
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let world = look_around(documents, clients, &chosen).await;
+    let mut lanes = Vec::new();
+    for (target, protected) in scenario.targets.iter().zip(&chosen) {
+        match lane(documents, &world, target, *protected) {
+            Ok(lane) => lanes.push(lane),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let mut namespaces: BTreeMap<ClusterName, BTreeSet<String>> = BTreeMap::new();
+    for protected in chosen.iter().flatten() {
+        let found = service_of(&world, protected).map(|(ns, _)| (protected.cluster.clone(), ns));
+        for (cluster, namespace) in protected.places.iter().cloned().chain(found) {
+            namespaces.entry(cluster).or_default().insert(namespace);
+        }
+    }
+    let policy = |(t, p): (&Target, &Option<&Protected>)| {
+        t.policy.clone().unwrap_or_else(|| p.map_or("own", |p| p.policy).to_string())
+    };
+    let policies = scenario.targets.iter().zip(&chosen).map(policy).collect();
+    let ground = Ground { clients: clients.clone(), fleet: documents.fleet.clone(), namespaces };
+    Ok(Resolved { lanes, ground, policies })
+}
+
+fn choose<'a>(target: &Target, known: &'a [Protected], problems: &mut Vec<Problem>) -> Option<&'a Protected> {
+    let name = target.failover.as_ref()?;
+    let found = known.iter().find(|p| p.name == *name);
+    if found.is_none() {
+        let all: Vec<_> = known.iter().map(|p| p.name.as_str()).collect();
+        let problem = Problem::error("FCT0607", format!("no failover is named `{name}`"));
+        problems.push(match all[..] {
+            [] => problem.hint("the documents hold no Failover and no FailoverScheme; give them with -f"),
+            _ => problem.hint(format!("the documents have: {}", all.join(", "))),
+        });
+    }
+    found
+}
+
+async fn look_around(documents: &Documents, clients: &Clients, chosen: &[Option<&Protected>]) -> World {
+    let mut wants = Vec::new();
+    for protected in chosen.iter().flatten() {
+        let Some(cluster) = documents.fleet.clusters.get(&protected.cluster) else { continue };
+        wants.extend(address::wants(&cluster.name, address::gloo_namespace(cluster)));
+        let (namespace, name) = &protected.upstream;
+        wants.push(Want::all("gloo.solo.io/v1", "Upstream").on(&cluster.name).within(namespace).named(name));
+    }
+    wants.sort();
+    wants.dedup();
+    cluster::observe(clients, &wants).await
+}
+
+/// The primary's Service: from the document, else from its Upstream.
+fn service_of(world: &World, protected: &Protected) -> Option<(String, String)> {
+    protected.service.clone().or_else(|| {
+        let (namespace, name) = &protected.upstream;
+        let upstream = world.get(protected.cluster.as_str(), "gloo.solo.io", "Upstream", namespace, name)?;
+        let text = |p: &str| upstream.pointer(p).and_then(Value::as_str).map(str::to_string);
+        Some((text("/spec/kube/serviceNamespace")?, text("/spec/kube/serviceName")?))
+    })
+}
+
+fn lane(documents: &Documents, world: &World, target: &Target, known: Option<&Protected>) -> Result<Lane, Problem> {
+    let cluster = known.and_then(|k| documents.fleet.clusters.get(&k.cluster));
+    let url = match (&target.url, known, cluster) {
+        (Some(url), ..) => url.clone(),
+        (None, Some(known), Some(cluster)) => {
+            if let Some(why) = world.clusters.get(&cluster.name).and_then(|o| o.unreachable.clone()) {
+                let what = format!("where the gateway of {} is reached is not known: {why}", cluster.name);
+                return Err(Problem::error("FCT0608", what).hint("name it with --url, or spec.url in the scenario"));
+            }
+            let base = address::proxy_url(world, cluster, address::PROXY, "http")?;
+            format!("{base}{}", known.prefix)
+        }
+        _ => {
+            let what = format!("target `{}` has neither a url nor a failover whose gateway could be asked", target.name);
+            return Err(Problem::error("FCT0608", what));
+        }
+    };
+    let host = target.host.clone().or_else(|| {
+        let named = known.filter(|_| target.url.is_none()).map(|k| k.hosts.clone()).unwrap_or_default();
+        named.into_iter().find(|h| !h.contains('*'))
+    });
+    let header = match &target.answers.header {
+        Some(name) => Some(name.parse().map_err(|_| {
+            Problem::error("FCT0608", format!("`{name}` is not the name of a header"))
+        })?),
+        None => None,
+    };
+    let who = Who { header, labels: target.answers.labels.clone() };
+    let probe = probe::Target::new(&url, host.as_deref(), who).map_err(|e| Problem::error("FCT0608", e.to_string()))?;
+    let primary = known.map(|k| k.cluster.to_string());
+    // A label that is the primary cluster's name is the primary; without one, who answers before the fault is.
+    let primary = primary.filter(|p| target.answers.labels.values().any(|l| l == p));
+    let watch = match (known, cluster) {
+        (Some(known), Some(cluster)) => Ok(gateway(cluster, known)),
+        _ => Err("no failover is named, so it is not known which Envoy to ask".to_string()),
+    };
+    Ok(Lane { name: target.name.clone(), target: probe, primary: primary.into_iter().collect(), watch })
+}
+
+fn gateway(cluster: &crate::model::fleet::Cluster, known: &Protected) -> (Gateway, String) {
+    let gateway = Gateway {
+        cluster: cluster.name.clone(),
+        namespace: address::gloo_namespace(cluster).to_string(),
+        selector: "gateway-proxy=live,gateway-proxy-id=gateway-proxy".into(),
+    };
+    (gateway, cluster_name(&known.upstream.1, &known.upstream.0))
+}
+
+/// The Deployments behind the primary's Service: what a fault breaks when the user names none.
+pub async fn deployments(
+    clients: &Clients,
+    protected: &Protected,
+) -> Result<Vec<(String, String)>, String> {
+    let (namespace, name) = &protected.upstream;
+    let wants = [Want::all("gloo.solo.io/v1", "Upstream").on(&protected.cluster).within(namespace).named(name)];
+    let mut world = cluster::observe(clients, &wants).await;
+    let service = service_of(&world, protected);
+    let (namespace, service) = service.ok_or_else(|| {
+        let why = world.clusters.get(&protected.cluster).and_then(|o| o.unreachable.clone());
+        why.unwrap_or_else(|| format!("Upstream {} of {} names no Service", name, protected.name))
+    })?;
+    let on = |version: &str, kind: &str| Want::all(version, kind).on(&protected.cluster).within(&namespace);
+    world = cluster::observe(clients, &[on("v1", "Service").named(&service), on("apps/v1", "Deployment")]).await;
+    if let Some(why) = world.clusters.get(&protected.cluster).and_then(|o| o.unreachable.clone()) {
+        return Err(why);
+    }
+    let body = world.get(protected.cluster.as_str(), "", "Service", &namespace, &service);
+    let selector = body.and_then(|s| s.pointer("/spec/selector")).and_then(Value::as_object).cloned();
+    let selector = selector.filter(|s| !s.is_empty()).ok_or_else(|| format!("Service {namespace}/{service} selects no Pods"))?;
+    let selected = |d: &Value| selector.iter().all(|(k, v)| d["spec"]["template"]["metadata"]["labels"].get(k) == Some(v));
+    let all = world.all(protected.cluster.as_str(), "apps", "Deployment").filter(|(_, d)| selected(d));
+    let found: Vec<_> = all.map(|(k, _)| (namespace.clone(), k.name.clone())).collect();
+    match found.is_empty() {
+        true => Err(format!("no Deployment in {namespace} makes the Pods of Service {service}")),
+        false => Ok(found),
+    }
+}
