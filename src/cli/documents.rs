@@ -30,6 +30,17 @@ impl DocumentArgs {
         Ok(documents)
     }
 
+    /// Like [`DocumentArgs::load`], but a command whose files hold no fleet reads it from the default file.
+    pub fn load_beside_fleet(&self, ctx: &Ctx) -> Result<Documents, Failure> {
+        let mut sources = self.sources()?;
+        if !sources.iter().any(holds_fleet) {
+            sources.extend(default_source(false)?);
+        }
+        let documents = spec::read(sources)?;
+        ctx.ui.problems(&documents.notes);
+        Ok(documents)
+    }
+
     /// The texts, in the order given.
     pub fn sources(&self) -> Result<Vec<Source>, Failure> {
         let named: Vec<(Option<String>, PathBuf)> = self.files.iter().map(|f| split(f)).collect();
@@ -56,6 +67,12 @@ fn split(argument: &str) -> (Option<String>, PathBuf) {
         }
         _ => (None, argument.into()),
     }
+}
+
+/// Whether a text holds a fleet; one that cannot be read is reported by whoever reads it.
+fn holds_fleet(source: &Source) -> bool {
+    let documents = crate::yaml::parse(&source.body).unwrap_or_default();
+    documents.iter().any(|d| d.value.get("kind").and_then(serde_json::Value::as_str) == Some("Fleet"))
 }
 
 /// The default document; it must exist when nothing else was named.

@@ -14,6 +14,8 @@ pub mod output;
 pub mod picture;
 pub mod road;
 pub mod settle;
+pub mod simulate_flags;
+pub mod simulate_restore;
 
 macro_rules! commands {
     ($($(#[$meta:meta])* $module:ident => $variant:ident),* $(,)?) => {

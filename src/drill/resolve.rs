@@ -58,7 +58,8 @@ pub fn protected(documents: &Documents) -> Vec<Protected> {
             prefix: f.route.as_ref().map_or("/".to_string(), |r| r.prefix.clone()),
         })
     });
-    let vendors = documents.foreign.iter().filter(|f| f.body["kind"] == "FailoverScheme").filter_map(|f| scheme(&f.body));
+    let vendors =
+        documents.foreign.iter().filter(|f| f.body["kind"] == "FailoverScheme").filter_map(|f| scheme(&f.body));
     ours.chain(vendors).collect()
 }
 
@@ -91,13 +92,13 @@ pub struct Resolved {
 pub async fn resolve(documents: &Documents, clients: &Clients, scenario: &Scenario) -> Result<Resolved, Vec<Problem>> {
     let known = protected(documents);
     let mut problems = Vec::new();
-    let chosen: Vec<Option<&Protected>> =
-        scenario.targets.iter().map(|t| choose(t, &known, &mut problems)).collect();
+    let chosen: Vec<Option<&Protected>> = scenario.targets.iter().map(|t| choose(t, &known, &mut problems)).collect();
     for fault in &scenario.faults {
         let cluster = fault.fault.cluster();
         if !documents.fleet.clusters.contains_key(cluster) {
             let all: Vec<_> = documents.fleet.clusters.keys().map(ClusterName::as_str).collect();
-            let problem = Problem::error("FCT0606", format!("the fault names `{cluster}`, which is no cluster of the fleet"));
+            let problem =
+                Problem::error("FCT0606", format!("the fault names `{cluster}`, which is no cluster of the fleet"));
             problems.push(problem.hint(format!("the fleet has: {}", all.join(", "))));
         }
     }
@@ -180,7 +181,8 @@ fn lane(documents: &Documents, world: &World, target: &Target, known: Option<&Pr
             format!("{base}{}", known.prefix)
         }
         _ => {
-            let what = format!("target `{}` has neither a url nor a failover whose gateway could be asked", target.name);
+            let what =
+                format!("target `{}` has neither a url nor a failover whose gateway could be asked", target.name);
             return Err(Problem::error("FCT0608", what));
         }
     };
@@ -189,9 +191,9 @@ fn lane(documents: &Documents, world: &World, target: &Target, known: Option<&Pr
         named.into_iter().find(|h| !h.contains('*'))
     });
     let header = match &target.answers.header {
-        Some(name) => Some(name.parse().map_err(|_| {
-            Problem::error("FCT0608", format!("`{name}` is not the name of a header"))
-        })?),
+        Some(name) => {
+            Some(name.parse().map_err(|_| Problem::error("FCT0608", format!("`{name}` is not the name of a header")))?)
+        }
         None => None,
     };
     let who = Who { header, labels: target.answers.labels.clone() };
@@ -216,10 +218,7 @@ fn gateway(cluster: &crate::model::fleet::Cluster, known: &Protected) -> (Gatewa
 }
 
 /// The Deployments behind the primary's Service: what a fault breaks when the user names none.
-pub async fn deployments(
-    clients: &Clients,
-    protected: &Protected,
-) -> Result<Vec<(String, String)>, String> {
+pub async fn deployments(clients: &Clients, protected: &Protected) -> Result<Vec<(String, String)>, String> {
     let (namespace, name) = &protected.upstream;
     let wants = [Want::all("gloo.solo.io/v1", "Upstream").on(&protected.cluster).within(namespace).named(name)];
     let mut world = cluster::observe(clients, &wants).await;
@@ -235,8 +234,10 @@ pub async fn deployments(
     }
     let body = world.get(protected.cluster.as_str(), "", "Service", &namespace, &service);
     let selector = body.and_then(|s| s.pointer("/spec/selector")).and_then(Value::as_object).cloned();
-    let selector = selector.filter(|s| !s.is_empty()).ok_or_else(|| format!("Service {namespace}/{service} selects no Pods"))?;
-    let selected = |d: &Value| selector.iter().all(|(k, v)| d["spec"]["template"]["metadata"]["labels"].get(k) == Some(v));
+    let selector =
+        selector.filter(|s| !s.is_empty()).ok_or_else(|| format!("Service {namespace}/{service} selects no Pods"))?;
+    let selected =
+        |d: &Value| selector.iter().all(|(k, v)| d["spec"]["template"]["metadata"]["labels"].get(k) == Some(v));
     let all = world.all(protected.cluster.as_str(), "apps", "Deployment").filter(|(_, d)| selected(d));
     let found: Vec<_> = all.map(|(k, _)| (namespace.clone(), k.name.clone())).collect();
     match found.is_empty() {

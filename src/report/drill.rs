@@ -191,8 +191,19 @@ fn time(ms: Option<u64>) -> String {
 /// One row per run.
 pub fn summary(report: &DrillReport) -> String {
     let header = [
-        "FAULT", "SERVICE", "POLICY", "EXPECTED", "SEEN", "REQUESTS", "IN FAULT", "FAILED", "CUT", "DETECTION", "FAILOVER",
-        "FAILBACK", "VERDICT",
+        "FAULT",
+        "SERVICE",
+        "POLICY",
+        "EXPECTED",
+        "SEEN",
+        "REQUESTS",
+        "IN FAULT",
+        "FAILED",
+        "CUT",
+        "DETECTION",
+        "FAILOVER",
+        "FAILBACK",
+        "VERDICT",
     ];
     let row = |r: &RunReport| {
         vec![
@@ -236,7 +247,13 @@ pub fn text(report: &DrillReport) -> String {
         }
         if let Some(l) = run.latency_us {
             let ms = |us: u64| format!("{}.{} ms", us / 1000, us % 1000 / 100);
-            let _ = writeln!(text, "  latency from the intended start: p50 {}, p99 {}, worst {}", ms(l.p50), ms(l.p99), ms(l.max));
+            let _ = writeln!(
+                text,
+                "  latency from the intended start: p50 {}, p99 {}, worst {}",
+                ms(l.p50),
+                ms(l.p99),
+                ms(l.max)
+            );
         }
         text.push('\n');
         text += &timeline_text(run);

@@ -44,6 +44,21 @@ pub struct Foreign {
     pub at: Span,
 }
 
+/// A document that another room reads, and its place.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// What it says.
+    pub value: Value,
+    located: Located,
+}
+
+impl Draft {
+    /// The same problem, pointing at what a JSON pointer leads to.
+    pub fn locate(&self, problem: Problem, pointer: &str) -> Problem {
+        self.located.locate(problem, pointer, End::Value)
+    }
+}
+
 /// Everything the user gave, valid.
 #[derive(Clone, Debug, Default)]
 pub struct Documents {
@@ -53,6 +68,8 @@ pub struct Documents {
     pub failovers: Vec<Failover>,
     /// Vendor and Kubernetes objects.
     pub foreign: Vec<Foreign>,
+    /// Drill documents, as they are written; `simulate` reads them.
+    pub scenarios: Vec<Draft>,
     /// What is worth knowing and stops nobody.
     pub notes: Vec<Problem>,
     fleet_at: Option<Located>,
@@ -134,6 +151,7 @@ pub fn read(sources: Vec<Source>) -> Result<Documents, Vec<Problem>> {
         documents.failovers_at.insert(name, located);
         documents.failovers.push(failover);
     }
+    documents.scenarios = sorted.scenarios;
     documents.foreign = foreign(sorted.foreign, fleet.as_ref(), &mut problems);
     if problems.iter().any(|p| p.severity == Severity::Error) {
         // In the order a reader meets them.
@@ -156,6 +174,7 @@ pub fn read(sources: Vec<Source>) -> Result<Documents, Vec<Problem>> {
 struct Sorted {
     fleets: Vec<(Located, Value)>,
     failovers: Vec<(Located, Value)>,
+    scenarios: Vec<Draft>,
     foreign: Vec<(Located, Value, Option<String>)>,
 }
 
@@ -202,15 +221,16 @@ fn sort_one(located: Located, value: Value, cluster: Option<&str>, sorted: &mut 
         match kind {
             "Fleet" => sorted.fleets.push((located, value)),
             "Failover" => sorted.failovers.push((located, value)),
+            "Scenario" => sorted.scenarios.push(Draft { value, located }),
             other => {
                 let problem = Problem::error("FCT0107", format!("failctl has no kind `{other}`"));
-                let problem = problem.hint(meant(other, ["Fleet", "Failover"]));
+                let problem = problem.hint(meant(other, ["Fleet", "Failover", "Scenario"]));
                 problems.push(located.locate(problem, "/kind", End::Value));
             }
         }
         return;
     }
-    if matches!(kind, "Fleet" | "Failover") && text::nearest(version, [raw::API_VERSION]).is_some() {
+    if matches!(kind, "Fleet" | "Failover" | "Scenario") && text::nearest(version, [raw::API_VERSION]).is_some() {
         let problem = Problem::error("FCT0107", format!("`{version}` is not a value `apiVersion` can have"));
         let problem = problem.hint(format!("did you mean `{}`?", raw::API_VERSION));
         problems.push(located.locate(problem, "/apiVersion", End::Value));
