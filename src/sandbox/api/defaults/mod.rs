@@ -26,8 +26,16 @@ pub fn complete(group: &str, version: &str, kind: &str, object: &mut Value) {
         ("", "Namespace") => namespace(fields),
         ("", "Secret") => secret(fields),
         ("", "Service") => service(child(fields, "spec")),
-        ("", "Pod") => pods::pod(child(fields, "spec")),
-        ("", "Node") => node(child(fields, "status")),
+        ("", "Pod") => {
+            pods::pod(child(fields, "spec"));
+            within(fields, "status", |status| {
+                pods::addresses(status, "podIP", "podIPs", |ip| json!({ "ip": ip }));
+            });
+        }
+        ("", "Node") => {
+            node(child(fields, "status"));
+            within(fields, "spec", |spec| pods::addresses(spec, "podCIDR", "podCIDRs", Clone::clone));
+        }
         ("", "Endpoints") => {
             each(fields, "subsets", |subset| each(subset, "ports", |port| set(port, "protocol", json!("TCP"))));
         }
@@ -180,6 +188,7 @@ fn workload(kind: &str, spec: &mut Fields) {
             let claims = child(spec, "persistentVolumeClaimRetentionPolicy");
             set(claims, "whenDeleted", json!("Retain"));
             set(claims, "whenScaled", json!("Retain"));
+            each(spec, "volumeClaimTemplates", pods::claim);
         }
         "DaemonSet" => {
             set(spec, "revisionHistoryLimit", json!(10));

@@ -45,7 +45,8 @@ fn container(container: &mut Fields, host_network: bool) {
     set(container, "terminationMessagePath", json!("/dev/termination-log"));
     set(container, "terminationMessagePolicy", json!("File"));
     let image = container.get("image").and_then(Value::as_str).unwrap_or_default();
-    let last = image.rsplit('/').next().unwrap_or_default();
+    let last = if image.is_empty() { ":none" } else { image };
+    let last = last.rsplit('/').next().unwrap_or_default();
     let tag = last.split_once('@').map_or_else(|| last.split_once(':').map_or("latest", |(_, tag)| tag), |_| "digest");
     let policy = if tag == "latest" { "Always" } else { "IfNotPresent" };
     set(container, "imagePullPolicy", json!(policy));
@@ -95,6 +96,17 @@ fn volume(volume: &mut Fields) {
     for source in ["secret", "configMap", "projected", "downwardAPI"] {
         within(volume, source, |source| set(source, "defaultMode", json!(420)));
     }
+    within(volume, "rbd", |rbd| {
+        for (name, value) in [("pool", "rbd"), ("user", "admin"), ("keyring", "/etc/ceph/keyring")] {
+            set(rbd, name, json!(value));
+        }
+    });
+    within(volume, "iscsi", |iscsi| set(iscsi, "iscsiInterface", json!("default")));
+    within(volume, "ephemeral", |ephemeral| {
+        within(ephemeral, "volumeClaimTemplate", |claim| {
+            within(claim, "spec", |spec| set(spec, "volumeMode", json!("Filesystem")));
+        });
+    });
     within(volume, "hostPath", |path| set(path, "type", json!("")));
     within(volume, "projected", |projected| {
         each(projected, "sources", |source| {
@@ -107,6 +119,31 @@ fn volume(volume: &mut Fields) {
 
 fn fields_of_version_1(source: &mut Fields) {
     each(source, "items", |item| within(item, "fieldRef", |field| set(field, "apiVersion", json!("v1"))));
+}
+
+/// A claim of a StatefulSet.
+pub(super) fn claim(claim: &mut Fields) {
+    claim.insert("apiVersion".into(), json!("v1"));
+    claim.insert("kind".into(), json!("PersistentVolumeClaim"));
+    set(child(claim, "spec"), "volumeMode", json!("Filesystem"));
+    set(child(claim, "status"), "phase", json!("Pending"));
+}
+
+/// One address and a list of them say the same: the one wins.
+pub(super) fn addresses(fields: &mut Fields, one: &str, many: &str, wrap: impl Fn(&Value) -> Value) {
+    let first = fields.get(many).and_then(|m| m.get(0)).cloned();
+    match fields.get(one).cloned() {
+        Some(address) if first.as_ref() != Some(&wrap(&address)) => {
+            fields.insert(many.into(), json!([wrap(&address)]));
+        }
+        None => {
+            if let Some(first) = first {
+                let address = first.get("ip").cloned().unwrap_or(first);
+                fields.insert(one.into(), address);
+            }
+        }
+        Some(_) => {}
+    }
 }
 
 /// The quality-of-service class that a pod's requests and limits give it.

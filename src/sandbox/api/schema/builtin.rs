@@ -141,6 +141,7 @@ impl Known {
         };
         let empty = match () {
             () if flags.contains(&"always") => Empty::Always,
+            () if flags.contains(&"null") => Empty::Null,
             () if flags.contains(&"omit") => Empty::Omit,
             () if flags.contains(&"struct") => Empty::Struct,
             () => Empty::Pointer,

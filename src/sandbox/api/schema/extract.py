@@ -110,15 +110,17 @@ def flags(schema, required):
         text += " required"
     return text
 
+parents = {}  # embedded type -> the schema that shows its fields
+
 def emit(name):
-    schema, message = schemas.get(name, {}), messages[name]
+    schema, message = schemas.get(name) or parents.get(name, {}), messages[name]
     head = f"type {name}"
     if schema.get("x-kubernetes-map-type") == "atomic":
         head += " atomic"
     out.append(head)
     properties = schema.get("properties", {})
     for meta in ("apiVersion", "kind"):
-        if meta in properties and meta not in message:
+        if name in schemas and meta in properties and meta not in message:
             out.append(f" {meta} 0 string omit")
     by_number = sorted(message.items(), key=lambda f: f[1][2])
     for field, (shape, kind, number) in by_number:
@@ -132,12 +134,13 @@ def emit(name):
                 json_name = "metadata"
             elif embedded is None:  # embedded Go structs: their fields stand at the outer level
                 json_name = "~" + field
+                parents.setdefault(short(kind), schema)
         t = type_of(kind)
         t = {"map": f"map:{t}", "repeated": f"[]{t}", "optional": t}[shape]
         text = flags(properties.get(json_name, {}), json_name in schema.get("required", []))
         go, omit = tags.get(name, {}).get(json_name, ("*", True))
         if not omit:
-            text += " always"
+            text += " null" if go.startswith("*") else " always"
         elif not go.startswith("*") and (go.startswith("[]") or go.startswith("map[") or t in PLAIN or t.startswith("map:")):
             text += " omit"
         elif not go.startswith("*") and t not in ("json", "raw"):
@@ -145,7 +148,7 @@ def emit(name):
         out.append(f" {json_name} {number} {t}{text}")
 print(f"# The fields of the built-in kinds of Kubernetes 1.{PATCH}, made by extract.py from its published OpenAPI v3 and protobuf")
 print("# definitions (Apache-2.0). A line is: JSON name, protobuf number, type, then how lists and maps merge.")
-print("# omit: left out of answers when empty; always: written even when empty; struct: a Go struct, so written even when empty.")
+print("# omit: left out of answers when empty; always, null: written even when empty; struct: a Go struct, so written even when empty.")
 print("# A name that begins with ~ is a Go struct embedded in its parent: its fields stand at the outer level in JSON.")
 for line in KINDS.strip().splitlines():
     group_version, *kinds = line.split()

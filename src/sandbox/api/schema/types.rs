@@ -129,6 +129,8 @@ pub enum Empty {
     Omit,
     /// Writes the empty value of its type.
     Always,
+    /// Writes null.
+    Null,
     /// A struct or a time: written though empty (`{}`, `null`).
     Struct,
 }

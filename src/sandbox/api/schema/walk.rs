@@ -90,6 +90,7 @@ fn struct_as_go(types: &Types, map: &Map, object: &mut Object<String, Value>) {
             Empty::Omit if object.get(key).is_some_and(is_empty) => {
                 object.shift_remove(key);
             }
+            Empty::Null if !object.contains_key(key) => drop(object.insert(key.clone(), Value::Null)),
             Empty::Always | Empty::Struct if !object.contains_key(key) => {
                 object.insert(key.clone(), zero(types, field));
             }
