@@ -151,8 +151,11 @@ impl<'a> Iterator for Items<'a> {
     }
 }
 
+type Numbers = Vec<(u32, u64)>;
+type Texts<'a> = Vec<(u32, &'a [u8])>;
+
 /// The numbers and byte strings of a small message whose fields are known by number alone.
-fn plain(bytes: &[u8]) -> Result<(Vec<(u32, u64)>, Vec<(u32, &[u8])>), Error> {
+fn plain(bytes: &[u8]) -> Result<(Numbers, Texts<'_>), Error> {
     let (mut numbers, mut texts) = (Vec::new(), Vec::new());
     for item in Items(bytes) {
         match item? {
