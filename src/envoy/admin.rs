@@ -215,3 +215,46 @@ pub fn stats(answer: &[u8]) -> Result<BTreeMap<String, u64>, NotEnvoy> {
     let known = all.stats.into_iter().filter(|s| !s.name.is_empty());
     Ok(known.filter_map(|s| number(&s.value).map(|n| (s.name, n))).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What Envoy 1.40 says of one upstream with a backup that has not passed a check.
+    const CLUSTERS: &str = r#"{"cluster_statuses":[{"name":"blue_gloo-system","added_via_api":true,
+        "host_statuses":[
+         {"address":{"socket_address":{"address":"127.9.2.1","port_value":10000}},
+          "stats":[{"name":"cx_connect_fail"},{"value":"7","name":"cx_total"},{"value":"12","name":"rq_total"},
+                   {"value":"2","name":"rq_active","type":"GAUGE"},{"value":"11","name":"rq_success"}],
+          "health_status":{"eds_health_status":"HEALTHY"},"weight":1,"locality":{}},
+         {"address":{"socket_address":{"address":"127.9.1.1","port_value":15443}},
+          "stats":[{"name":"rq_total"}],
+          "health_status":{"eds_health_status":"HEALTHY","failed_active_health_check":true,"active_hc_timeout":true},
+          "weight":1,"priority":1,"locality":{"region":"us-east-1","zone":"us-east-1c"}},
+         {"address":{"pipe":{"path":"/tmp/x"}}}]},
+        {"name":"xds_cluster"}]}"#;
+
+    #[test]
+    fn hosts_are_read_with_priority_health_and_counters() {
+        let all = hosts(CLUSTERS.as_bytes()).unwrap();
+        assert_eq!(all.len(), 2);
+        assert!(all[0].healthy());
+        let expected = Counters { requests: 12, success: 11, active: 2, ..Counters::default() };
+        assert_eq!((all[0].priority, all[0].counters), (0, expected));
+        assert_eq!((all[1].priority, all[1].region.as_str(), all[1].port), (1, "us-east-1", 15443));
+        assert_eq!(all[1].failed, [Failed::ActiveCheck, Failed::Timeout]);
+    }
+
+    #[test]
+    fn counters_are_read_and_histograms_left_out() {
+        let text = r#"{"stats":[{"name":"a.b","value":3},{"name":"c","value":"text"},
+            {"histograms":{"supported_quantiles":[0,25]}},{"name":"d"}]}"#;
+        assert_eq!(stats(text.as_bytes()).unwrap(), [("a.b".to_string(), 3)].into());
+    }
+
+    #[test]
+    fn another_answer_is_refused() {
+        assert!(hosts(b"<html>").unwrap_err().to_string().starts_with("this is not an answer"));
+        assert!(stats(b"{}").is_err());
+    }
+}

@@ -7,6 +7,7 @@ mod child;
 mod drills;
 mod envoys;
 mod field_ownership;
+mod gateway;
 mod probe;
 mod protobuf;
 mod routing;

@@ -17,7 +17,7 @@ fn name(cluster: &str) -> ClusterName {
 }
 
 /// The world of a directory: one file for each cluster.
-fn world(case: &str) -> World {
+pub fn world(case: &str) -> World {
     let mut world = World::default();
     for cluster in ["local", "remote"] {
         let path = root().join(format!("tests/golden/routing/{case}/{cluster}.yaml"));
@@ -46,7 +46,7 @@ fn pretty(value: &impl serde::Serialize) -> String {
 }
 
 /// Changes one object of a world.
-fn edit(world: &mut World, cluster: &str, kind: &str, object: &str, change: impl FnOnce(&mut Value)) {
+pub fn edit(world: &mut World, cluster: &str, kind: &str, object: &str, change: impl FnOnce(&mut Value)) {
     let objects = world.clusters.get_mut(&name(cluster)).unwrap();
     let found = objects.by_key.iter_mut().find(|(k, _)| k.gvk.kind == kind && k.name == object);
     change(found.unwrap_or_else(|| panic!("no {kind} {object}")).1);
