@@ -14,7 +14,7 @@ pub use facts::{Facts, certificates, facts};
 pub use issue::{Issued, Lifetimes, Serial, issue_leaf, issue_root, keeps};
 pub use key::{Algorithm, Key};
 pub use party::{Party, Role, parties};
-pub use secret::{Names, Pair, names, secret};
+pub use secret::{Pair, secret};
 
 /// Why a certificate could not be made or read.
 #[derive(Debug, thiserror::Error)]

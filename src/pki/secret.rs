@@ -6,37 +6,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::key::Key;
-use super::party::Role;
 use crate::manifest::{Gvk, Hold, MANAGED_BY, Manifest, OWNER_LABEL, ObjectKey, Wave};
-use crate::model::failover::Target;
 use crate::model::name::{ClusterName, Namespace};
-
-/// Names of the Secrets of a target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Names {
-    /// What the failover gateway refers to.
-    pub server: &'static str,
-    /// What the primary's Upstream refers to.
-    pub client: &'static str,
-}
-
-impl Names {
-    /// The name for a role.
-    pub fn of(self, role: Role) -> &'static str {
-        match role {
-            Role::Server => self.server,
-            Role::Client => self.client,
-        }
-    }
-}
-
-/// The names a target uses: Federation takes `failover-upstream` by itself, and both targets can live side by side.
-pub fn names(target: Target) -> Names {
-    match target {
-        Target::GlooFederation => Names { server: "failover-downstream", client: "failover-upstream" },
-        Target::GlooUpstream => Names { server: "failctl-failover-server", client: "failctl-failover-client" },
-    }
-}
 
 /// One side's material.
 #[derive(Clone, Copy)]
