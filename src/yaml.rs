@@ -38,6 +38,21 @@ enum Inside {
 }
 
 impl Place {
+    /// Moves a place that was read from a part of a text: lines down, and columns right on the part's first line.
+    fn shift(&mut self, lines: u32, columns: u32) {
+        for pos in [&mut self.key, &mut self.value] {
+            if pos.line == 1 {
+                pos.column = pos.column.saturating_add(columns);
+            }
+            pos.line = pos.line.saturating_add(lines);
+        }
+        match &mut self.inside {
+            Inside::Nothing => {}
+            Inside::Items(items) => items.iter_mut().for_each(|p| p.shift(lines, columns)),
+            Inside::Fields(fields) => fields.iter_mut().for_each(|(_, p)| p.shift(lines, columns)),
+        }
+    }
+
     /// The place of a field; nothing if there is no such field.
     pub fn field(&self, name: &str) -> Option<&Place> {
         match &self.inside {
@@ -91,6 +106,44 @@ pub struct Unreadable {
 /// All documents of a text; empty ones are left out. Reads what kubectl reads: YAML 1.1 booleans and octals,
 /// merge keys, JSON. Duplicate keys are errors. Depth and aliases are bounded, size hardly.
 pub fn parse(text: &str) -> Result<Vec<Document>, Unreadable> {
+    let ends = json_stream(text);
+    if ends.len() < 2 {
+        return parse_yaml(text);
+    }
+    let mut documents = Vec::with_capacity(ends.len());
+    let mut start = 0;
+    for end in ends {
+        let before = &text[..start];
+        let lines = u32::try_from(before.matches('\n').count()).unwrap_or(u32::MAX);
+        let columns = before.rsplit('\n').next().map_or(0, |l| l.chars().count());
+        let columns = u32::try_from(columns).unwrap_or(u32::MAX);
+        for mut document in parse_yaml(&text[start..end])? {
+            document.place.shift(lines, columns);
+            documents.push(document);
+        }
+        start = end;
+    }
+    Ok(documents)
+}
+
+/// Where each object of a stream of JSON objects ends (kubectl takes such streams, and `-o json` writes them); nothing
+/// when the text is something else.
+fn json_stream(text: &str) -> Vec<usize> {
+    if !text.trim_start().starts_with('{') {
+        return Vec::new();
+    }
+    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<de::IgnoredAny>();
+    let mut ends = Vec::new();
+    while let Some(next) = stream.next() {
+        if next.is_err() {
+            return Vec::new();
+        }
+        ends.push(stream.byte_offset());
+    }
+    ends
+}
+
+fn parse_yaml(text: &str) -> Result<Vec<Document>, Unreadable> {
     let options = options! {
         budget: budget! {
             max_documents: 1_000_000,
@@ -272,6 +325,15 @@ mod tests {
         assert_eq!(docs[1].place.nearest("/c/1/d").key, Pos { line: 6, column: 12 });
         assert_eq!(docs[1].place.nearest("/f~1g").key.line, 7);
         assert_eq!(docs[1].place.nearest("/c/1/nope").key, docs[1].place.nearest("/c/1").key);
+    }
+
+    #[test]
+    fn a_stream_of_json_objects_is_read_with_its_places() {
+        let docs = parse("{\"a\": 1}\n{\"b\":\n {\"c\": [2]}} {\"d\": 3}\n").unwrap();
+        let values: Vec<_> = docs.iter().map(|d| d.value.clone()).collect();
+        assert_eq!(values, [json!({"a": 1}), json!({"b": {"c": [2]}}), json!({"d": 3})]);
+        assert_eq!(docs[1].place.nearest("/b/c/0").value, Pos { line: 3, column: 9 });
+        assert_eq!(docs[2].place.nearest("/d").key, Pos { line: 3, column: 15 });
     }
 
     #[test]

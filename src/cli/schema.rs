@@ -1,13 +1,58 @@
 //! `failctl schema`.
 
+use schemars::JsonSchema;
+use serde_json::Value;
+
 use super::Ctx;
 use crate::error::{Exit, Failure};
+use crate::spec::raw::{FailoverDoc, FleetDoc};
+use crate::spec::{failover, fleet};
 
 /// Arguments of `failctl schema`.
 #[derive(clap::Args, Debug)]
-pub struct Args {}
+#[command(after_help = "In an editor with the YAML language server, the first line of your file may say:
+  # yaml-language-server: $schema=failctl.schema.json")]
+pub struct Args {
+    /// Which kind of document (default: either)
+    #[arg(value_enum)]
+    pub kind: Option<Kind>,
+}
+
+/// failctl's kinds.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Fleet documents
+    Fleet,
+    /// Failover documents
+    Failover,
+}
+
+/// A document of failctl: a Fleet or a Failover.
+#[derive(JsonSchema)]
+#[schemars(untagged, title = "failctl document")]
+#[expect(dead_code, reason = "only its schema is of use")]
+enum AnyDocument {
+    Fleet(Box<FleetDoc>),
+    Failover(Box<FailoverDoc>),
+}
+
+/// The schemas, as they are committed under `schema/`, by file name.
+pub fn all() -> [(&'static str, String); 3] {
+    [("failctl.json", text(None)), ("fleet.json", text(Some(Kind::Fleet))), ("failover.json", text(Some(Kind::Failover)))]
+}
+
+/// One schema as text.
+pub fn text(kind: Option<Kind>) -> String {
+    let schema: Value = match kind {
+        Some(Kind::Fleet) => fleet::SCHEMA.clone(),
+        Some(Kind::Failover) => failover::SCHEMA.clone(),
+        None => schemars::schema_for!(AnyDocument).to_value(),
+    };
+    format!("{schema:#}\n")
+}
 
 /// Runs the command.
-pub fn run(_args: Args, _ctx: &mut Ctx) -> Result<Exit, Failure> {
-    Err(Failure::because(Exit::Internal, "not built yet"))
+pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
+    ctx.ui.data(text(args.kind))?;
+    Ok(Exit::Ok)
 }

@@ -1,6 +1,7 @@
 //! Nouns. What comes in: parts already parsed. What goes out: values that are valid by construction.
 //! May not know: files, YAML, Kubernetes, clocks.
 
+pub mod code;
 pub mod duration;
 pub mod failover;
 pub mod fleet;

@@ -99,6 +99,9 @@ pub struct OutlierDetection {
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoadBalancerConfig {
+    /// Percent of healthy hosts below which health is ignored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub healthy_panic_threshold: Option<u32>,
     /// Makes weights of localities count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locality_weighted_lb_config: Option<Empty>,

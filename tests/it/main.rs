@@ -2,12 +2,14 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test fails by panicking, and its name is its documentation")]
 
 mod architecture;
+mod bad_input;
 mod certificates;
 mod child;
 mod drills;
 mod envoys;
 mod field_ownership;
 mod gateway;
+mod gloo_golden;
 mod probe;
 mod protobuf;
 mod routing;

@@ -4,6 +4,7 @@ use super::Job;
 use crate::model::duration::Millis;
 use crate::model::failover::{Detection, HealthCheck, OutlierDetection};
 use crate::model::problem::Problem;
+use crate::resource::Empty;
 use crate::resource::upstream::{
     self, CircuitBreakers, ConnectionConfig, HttpHealthCheck, LoadBalancerConfig, Upstream,
 };
@@ -26,16 +27,16 @@ pub fn spec(job: &Job<'_>) -> Upstream {
         // With active checks a host that left the endpoints would stay in use as long as its checks pass.
         ignore_health_on_host_removal: detection.active().map(|_| true),
         load_balancer_config: Some(LoadBalancerConfig {
-            locality_weighted_lb_config: weighted(job).then_some(upstream_empty()),
+            // By default Envoy ignores health below 50 %: with 4 of 10 hosts left and a dead backup it would send four
+            // requests of five to dead hosts. At 1 % it does so only when no host is left at all, so a wrong health
+            // path is no outage.
+            healthy_panic_threshold: Some(1),
+            locality_weighted_lb_config: weighted(job).then_some(Empty {}),
             // Otherwise the second host that fails within a second is used for up to a second more.
             update_merge_window: Some(Millis(0).into()),
         }),
         outlier_detection: detection.passive().map(outlier),
     }
-}
-
-fn upstream_empty() -> crate::resource::Empty {
-    crate::resource::Empty {}
 }
 
 fn weighted(job: &Job<'_>) -> bool {
