@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
-use serde_saphyr::{Spanned, budget, options, ser_options};
+use serde_saphyr::{Spanned, alias_limits, budget, options, ser_options};
 
 /// A line and a column, both from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -152,6 +152,7 @@ fn parse_yaml(text: &str) -> Result<Vec<Document>, Unreadable> {
             max_total_scalar_bytes: 2 << 30,
             max_depth: 64,
         },
+        alias_limits: alias_limits! { max_total_replayed_events: 200_000 },
         legacy_octal_numbers: true,
         with_snippet: false,
         emit_comments: false,

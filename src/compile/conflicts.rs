@@ -5,24 +5,40 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::Site;
 use crate::manifest::{Hold, Manifest, ObjectKey};
 use crate::model::name::ClusterName;
 use crate::model::problem::{Problem, Span};
 use crate::spec::Documents;
 
 /// All conflicts.
-pub fn find(documents: &Documents, manifests: &[Manifest]) -> Vec<Problem> {
+pub fn find(documents: &Documents, site: &Site, manifests: &[Manifest]) -> Vec<Problem> {
     let given: BTreeMap<ObjectKey, &Span> =
         documents.foreign.iter().filter_map(|f| Some((crate::manifest::key_of(&f.cluster, &f.body)?, &f.at))).collect();
-    let mut problems = twice(&given, manifests);
+    let mut problems = same_primary(documents);
+    problems.extend(twice(&given, manifests));
     problems.extend(primaries(&given, manifests));
-    problems.extend(listeners(&given, manifests));
-    problems.extend(domains(manifests));
+    problems.extend(listeners(documents, &given, manifests));
+    problems.extend(domains(site, manifests));
     problems.extend(prefixes(manifests));
     problems
 }
 
-/// One object wanted by a failover and by a document of the user, or by two failovers.
+/// Two failovers of one service on one cluster.
+fn same_primary(documents: &Documents) -> Vec<Problem> {
+    let mut seen = BTreeMap::new();
+    let mut problems = Vec::new();
+    for failover in &documents.failovers {
+        let primary = failover.primary();
+        let Some(first) = seen.insert((&primary.cluster, &primary.service), &failover.name) else { continue };
+        let what = format!("`{}` and `{first}` have the same primary: the last one written would win", failover.name);
+        let problem = Problem::error("FCT0302", what).hint("put all backups into one failover");
+        problems.push(problem.about_failover(failover.name.as_str(), "/spec/order/0"));
+    }
+    problems
+}
+
+/// One object wanted by a failover and by a document of the user.
 fn twice(given: &BTreeMap<ObjectKey, &Span>, manifests: &[Manifest]) -> Vec<Problem> {
     let mut seen: BTreeMap<&ObjectKey, &Manifest> = BTreeMap::new();
     let mut problems = Vec::new();
@@ -31,15 +47,9 @@ fn twice(given: &BTreeMap<ObjectKey, &Span>, manifests: &[Manifest]) -> Vec<Prob
         if matches!((&first.hold, &manifest.hold), (Hold::Items { .. }, Hold::Items { .. })) {
             continue;
         }
-        let what = format!("{} is wanted twice", manifest.key);
-        let problem = match given.get(&manifest.key) {
-            Some(at) => Problem::error("FCT0301", what)
-                .at(Some((*at).clone()))
-                .hint("a failover writes this object too: leave one of the two out"),
-            None => Problem::error("FCT0301", what)
-                .hint("two failovers have the same primary service: a service can fail over in one way only"),
-        };
-        problems.push(problem);
+        let Some(at) = given.get(&manifest.key) else { continue };
+        let problem = Problem::error("FCT0301", format!("{} is wanted twice", manifest.key)).at(Some((*at).clone()));
+        problems.push(problem.hint("a failover writes this object too: leave one of the two out"));
     }
     problems
 }
@@ -63,13 +73,17 @@ fn primaries(given: &BTreeMap<ObjectKey, &Span>, manifests: &[Manifest]) -> Vec<
             text("clusterName")
         );
         let at = given.get(&scheme.key).or_else(|| given.get(first)).map(|s| (*s).clone());
+        if at.is_none() {
+            // Two failovers: said once, above.
+            continue;
+        }
         problems.push(Problem::error("FCT0302", what).at(at).hint("put all backups into one scheme"));
     }
     problems
 }
 
 /// Two Gateways on one port of one proxy: Gloo rejects both.
-fn listeners(given: &BTreeMap<ObjectKey, &Span>, manifests: &[Manifest]) -> Vec<Problem> {
+fn listeners(documents: &Documents, given: &BTreeMap<ObjectKey, &Span>, manifests: &[Manifest]) -> Vec<Problem> {
     let gateways = manifests.iter().filter(|m| m.key.gvk.kind == "Gateway" && m.key.gvk.group == "gateway.solo.io");
     let mut seen: BTreeMap<(&ClusterName, u64, String), &ObjectKey> = BTreeMap::new();
     let mut problems = Vec::new();
@@ -84,7 +98,12 @@ fn listeners(given: &BTreeMap<ObjectKey, &Span>, manifests: &[Manifest]) -> Vec<
             let what = format!("{} and {first} both want port {port} of proxy {proxy}", gateway.key);
             let hint = "a proxy's port has one Gateway: leave one out, or give the cluster another gloo.failoverPort";
             let at = given.get(&gateway.key).or_else(|| given.get(first)).map(|s| (*s).clone());
-            problems.push(Problem::error("FCT0303", what).at(at).hint(hint));
+            let problem = Problem::error("FCT0303", what).hint(hint);
+            let index = documents.fleet.clusters.get_index_of(&gateway.key.cluster).unwrap_or_default();
+            problems.push(match at {
+                Some(at) => problem.at(Some(at)),
+                None => problem.about_fleet(format!("/spec/clusters/{index}/gloo")),
+            });
         }
     }
     problems
@@ -92,12 +111,15 @@ fn listeners(given: &BTreeMap<ObjectKey, &Span>, manifests: &[Manifest]) -> Vec<
 
 /// Two failovers on one host and prefix: the second route would never match.
 fn prefixes(manifests: &[Manifest]) -> Vec<Problem> {
-    let mut seen: BTreeMap<(&ObjectKey, String), &str> = BTreeMap::new();
+    let mut seen: BTreeMap<(&ObjectKey, String), (&str, Option<&Value>)> = BTreeMap::new();
     let mut problems = Vec::new();
     for manifest in manifests.iter().filter(|m| matches!(m.hold, Hold::Items { .. })) {
         let owner = super::routes::owner(manifest);
         let Some(prefix) = super::routes::prefix(manifest) else { continue };
-        let Some(first) = seen.insert((&manifest.key, prefix.clone()), owner).filter(|f| *f != owner) else { continue };
+        let hosts = manifest.body.pointer("/spec/virtualHost/domains");
+        let first = seen.insert((&manifest.key, prefix.clone()), (owner, hosts));
+        // Different hosts in one VirtualService are told as that.
+        let Some((first, _)) = first.filter(|(f, h)| *f != owner && *h == hosts) else { continue };
         let what =
             format!("`{first}` and `{owner}` both route `{prefix}` of the same hosts: only the first would answer");
         let problem = Problem::error("FCT0318", what).hint("give one of them another route.prefix or other hosts");
@@ -106,21 +128,28 @@ fn prefixes(manifests: &[Manifest]) -> Vec<Problem> {
     problems
 }
 
-/// Two VirtualServices that failovers make for overlapping hosts: Gloo rejects both.
-fn domains(manifests: &[Manifest]) -> Vec<Problem> {
+/// Hosts that two failovers share in part: Gloo serves a host from one VirtualService, which has one list of hosts.
+/// Those that a VirtualService serves already keep its list.
+fn domains(site: &Site, manifests: &[Manifest]) -> Vec<Problem> {
     let services = manifests.iter().filter(|m| matches!(m.hold, Hold::Items { .. }));
-    let mut seen: BTreeMap<(&ClusterName, &str), &ObjectKey> = BTreeMap::new();
-    let mut problems = Vec::new();
+    let mut seen: BTreeMap<(&ClusterName, &str), (&str, Vec<String>)> = BTreeMap::new();
+    let mut problems: Vec<Problem> = Vec::new();
     for service in services {
         let domains = service.body.pointer("/spec/virtualHost/domains").and_then(Value::as_array);
-        for domain in domains.into_iter().flatten().filter_map(Value::as_str) {
-            let first = seen.insert((&service.key.cluster, domain), &service.key);
-            let Some(first) = first.filter(|f| **f != service.key) else { continue };
-            let what = format!("`{domain}` would be served by {} and by {first}; Gloo takes a host once", service.key);
-            let hint = "give failovers that share a host the same list of hosts in route.hosts";
-            problems.push(Problem::error("FCT0304", what).hint(hint));
+        let domains: Vec<_> = domains.into_iter().flatten().filter_map(Value::as_str).collect();
+        let all: Vec<String> = domains.iter().map(|d| d.to_string()).collect();
+        if !site.serving(&service.key.cluster, &all).is_empty() {
+            continue;
+        }
+        let owner = super::routes::owner(service);
+        for domain in domains {
+            let first = seen.insert((&service.key.cluster, domain), (owner, all.clone()));
+            let Some((first, _)) = first.filter(|(_, hosts)| *hosts != all) else { continue };
+            let what =
+                format!("`{first}` and `{owner}` share the host `{domain}` and not all hosts; Gloo takes a host once");
+            let hint = "give failovers that share a host the same list in route.hosts";
+            problems.push(Problem::error("FCT0304", what).hint(hint).about_failover(owner, "/spec/route/hosts"));
         }
     }
-    problems.dedup_by(|a, b| a.what == b.what);
     problems
 }

@@ -63,7 +63,7 @@ pub fn documents(documents: &Documents, site: &Site) -> Result<Compiled, Vec<Pro
         gloo::gateway(&documents.fleet, target, &cluster, &mut made);
     }
     made.manifests.extend(documents.foreign.iter().filter_map(foreign::manifest));
-    made.problems.extend(conflicts::find(documents, &made.manifests));
+    made.problems.extend(conflicts::find(documents, site, &made.manifests));
     finish(made).map_err(|p| documents.locate(p)).map(|c| Compiled { notes: documents.locate(c.notes), ..c })
 }
 
@@ -89,7 +89,10 @@ fn one(fleet: &Fleet, failover: &Failover, site: &Site) -> Result<Compiled, Vec<
 
 fn finish(made: Made) -> Result<Compiled, Vec<Problem>> {
     if made.problems.iter().any(|p| p.severity == Severity::Error) {
-        return Err(made.problems);
+        // What is merely worth knowing waits until it compiles.
+        let mut problems = made.problems;
+        problems.retain(|p| p.severity > Severity::Note);
+        return Err(problems);
     }
     let mut manifests = made.manifests;
     // Routes that share a VirtualService: the longer prefix first, or the shorter one would answer for it.

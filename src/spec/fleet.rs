@@ -168,8 +168,11 @@ fn host(text: &str) -> Result<String, String> {
 fn switch(r: &mut Reading<'_>, at: &str, spec: SwitchSpec) -> Option<Switch> {
     let mut argv = |field: &str, words: Option<Vec<String>>| {
         let words = words?;
-        if words.first().is_none_or(|w| w.trim().is_empty()) {
-            r.error("FCT0206", &format!("{at}/{field}"), format!("`{field}` names no program"), None);
+        let pointer = format!("{at}/{field}");
+        // A first word that was no text has been reported as that.
+        let reported = words.is_empty() && r.document.place.nearest(&pointer).item(0).is_some();
+        if !reported && words.first().is_none_or(|w| w.trim().is_empty()) {
+            r.error("FCT0206", &pointer, format!("`{field}` names no program"), None);
         }
         Some(words)
     };

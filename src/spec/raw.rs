@@ -8,6 +8,9 @@ use serde::Deserialize;
 /// The `apiVersion` of failctl's documents.
 pub const API_VERSION: &str = "failctl.dev/v1alpha1";
 
+/// How a length of time is written.
+const DURATION: &str = r"^([0-9]+(\.[0-9]+)?(us|µs|ms|s|m|h))+$";
+
 /// A fleet: your clusters, and what runs on them.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -284,8 +287,10 @@ pub struct HealthCheckSpec {
     #[schemars(required)]
     pub path: Option<String>,
     /// Time between checks. Default: 1s.
+    #[schemars(regex(pattern = DURATION))]
     pub interval: Option<String>,
     /// Time one check may take. Default: 1s.
+    #[schemars(regex(pattern = DURATION))]
     pub timeout: Option<String>,
     /// Failures in a row before a host is out. Default: 2. A status other than 200 counts at once.
     #[schemars(range(min = 1))]
@@ -295,6 +300,7 @@ pub struct HealthCheckSpec {
     pub healthy_threshold: Option<u32>,
     /// Time between checks while no traffic has ever flowed. Default: the interval. Envoy's own default of 60s
     /// would hide the first loss for a minute.
+    #[schemars(regex(pattern = DURATION))]
     pub no_traffic_interval: Option<String>,
 }
 
@@ -307,8 +313,10 @@ pub struct OutlierSpec {
     #[schemars(range(min = 1))]
     pub consecutive_5xx: Option<u32>,
     /// Time between sweeps that let hosts back in. Default: 10s.
+    #[schemars(regex(pattern = DURATION))]
     pub interval: Option<String>,
     /// Time the first ejection lasts. Default: 30s.
+    #[schemars(regex(pattern = DURATION))]
     pub base_ejection_time: Option<String>,
     /// Share of hosts that may be ejected, percent. Default: 100. Envoy's own default of 10 ejects nothing where
     /// there are fewer than 10 hosts.
@@ -324,6 +332,7 @@ pub struct RetriesSpec {
     #[schemars(range(max = 10))]
     pub attempts: Option<u32>,
     /// Time one attempt may take. Default: the route's timeout shared by all attempts.
+    #[schemars(regex(pattern = DURATION))]
     pub per_try_timeout: Option<String>,
     /// Your word that every request may be sent twice. Default: false, and then only GET, HEAD, OPTIONS and TRACE
     /// are ever repeated after they were sent.
@@ -335,6 +344,7 @@ pub struct RetriesSpec {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FailbackSpec {
     /// How long the primary must answer well before it serves again.
+    #[schemars(regex(pattern = DURATION))]
     pub stable_for: Option<String>,
 }
 
@@ -347,6 +357,7 @@ pub struct RouteSpec {
     /// Path prefix. Default: /
     pub prefix: Option<String>,
     /// Time a whole request may take, retries included. Default: 15s.
+    #[schemars(regex(pattern = DURATION))]
     pub timeout: Option<String>,
 }
 

@@ -71,15 +71,14 @@ impl<'a> Shape<'a> {
             (Some("string"), value @ Value::String(_)) | (Some("boolean"), value @ Value::Bool(_)) => Some(value),
             (Some("integer"), value @ Value::Number(_)) => self.integer(schema, value, pointer),
             (Some(wanted), value) => {
-                self.wrong_type(wanted, &value, pointer);
+                self.wrong_type(wanted, &value, pointer, schema.get("pattern").is_some());
                 None
             }
         }
     }
 
-    fn wrong_type(&mut self, wanted: &str, value: &Value, pointer: &str) {
-        let name = pointer.rsplit('/').next().unwrap_or_default();
-        let subject = if name.is_empty() { "this document".into() } else { format!("`{name}`") };
+    fn wrong_type(&mut self, wanted: &str, value: &Value, pointer: &str, timed: bool) {
+        let subject = called(pointer);
         let expected = match wanted {
             "object" => "a mapping",
             "array" => "a list",
@@ -89,6 +88,7 @@ impl<'a> Shape<'a> {
             other => other,
         };
         let hint = match (wanted, value) {
+            ("string", Value::Number(_)) if timed => Some("write a unit, for example 500ms, 1s, 1m30s".to_string()),
             ("string", Value::Number(_) | Value::Bool(_)) => Some("put it in quotes".to_string()),
             ("array", _) => Some("begin each item with `- `".to_string()),
             _ => None,
@@ -104,7 +104,7 @@ impl<'a> Shape<'a> {
 
     fn integer(&mut self, schema: &Value, value: Value, pointer: &str) -> Option<Value> {
         let Some(number) = value.as_i64().or_else(|| value.as_u64().map(|_| i64::MAX)) else {
-            self.wrong_type("integer", &value, pointer);
+            self.wrong_type("integer", &value, pointer, false);
             return None;
         };
         let bound = |name: &str, by_format: i64| schema.get(name).and_then(Value::as_i64).unwrap_or(by_format);
@@ -118,24 +118,24 @@ impl<'a> Shape<'a> {
         if (low..=high).contains(&number) {
             return Some(value);
         }
-        let name = pointer.rsplit('/').next().unwrap_or_default();
-        self.say("FCT0106", pointer, End::Value, format!("`{name}` is {value}; it must be from {low} to {high}"), None);
+        let name = called(pointer);
+        self.say("FCT0106", pointer, End::Value, format!("{name} is {value}; it must be from {low} to {high}"), None);
         None
     }
 
     fn word(&mut self, words: &[&str], value: Value, pointer: &str) -> Option<Value> {
         let Some(word) = value.as_str() else {
             if !value.is_null() {
-                self.wrong_type("string", &value, pointer);
+                self.wrong_type("string", &value, pointer, false);
             }
             return None;
         };
         if words.contains(&word) {
             return Some(value);
         }
-        let name = pointer.rsplit('/').next().unwrap_or_default();
+        let what = format!("`{word}` is not a value {} can have", called(pointer));
         let hint = meant(word, words.iter().copied());
-        self.say("FCT0107", pointer, End::Value, format!("`{word}` is not a value `{name}` can have"), Some(hint));
+        self.say("FCT0107", pointer, End::Value, what, Some(hint));
         None
     }
 
@@ -199,6 +199,17 @@ impl<'a> Shape<'a> {
         let place = self.document.place.nearest(pointer).field(name);
         let at = place.map(|p| self.document.text.span(p.value));
         at.is_some() && self.problems.iter().any(|p| p.at == at)
+    }
+}
+
+/// What a pointer leads to, in words.
+fn called(pointer: &str) -> String {
+    let mut parts = pointer.rsplit('/');
+    let last = parts.next().unwrap_or_default();
+    match (last.parse::<usize>(), parts.next()) {
+        _ if last.is_empty() => "this document".into(),
+        (Ok(index), Some(list)) => format!("item {} of `{list}`", index + 1),
+        _ => format!("`{last}`"),
     }
 }
 

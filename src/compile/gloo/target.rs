@@ -17,7 +17,7 @@ pub fn choose(fleet: &Fleet, failover: &Failover) -> Result<Target, Vec<Problem>
             if gloo.is_none() {
                 let what = format!("the fleet does not say that Gloo runs on `{}`", member.cluster);
                 let problem = Problem::error("FCT0305", what).hint(
-                    "add gloo: {edition: …, version: …} to that cluster; failover with Istio alone is not built yet",
+                    "add gloo: {edition: …, version: …} to that cluster; both targets need Gloo on every cluster of the order",
                 );
                 problems.push(problem.about_failover(name, format!("/spec/order/{g}/clusters/{m}/name")));
             }
