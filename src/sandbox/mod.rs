@@ -8,3 +8,4 @@ pub mod controllers;
 pub mod crds;
 pub mod envoy_binary;
 pub mod gloo_control;
+pub mod node;

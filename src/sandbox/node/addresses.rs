@@ -1,0 +1,142 @@
+//! Addresses for pods: a range, and which of them are taken.
+//!
+//! In: a range. Out: one free address at a time, the longest unused first. May not know: pods.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::str::FromStr;
+
+/// The addresses a node gives to its pods, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PodRange {
+    first: u32,
+    last: u32,
+}
+
+impl PodRange {
+    /// The range from `first` to `last`, both included. None if it is empty.
+    pub fn new(first: Ipv4Addr, last: Ipv4Addr) -> Option<Self> {
+        (first <= last).then(|| PodRange { first: first.into(), last: last.into() })
+    }
+
+    /// Whether it holds that address.
+    pub fn contains(&self, address: Ipv4Addr) -> bool {
+        (self.first..=self.last).contains(&u32::from(address))
+    }
+
+    /// The smallest CIDR that holds the whole range, as a Node object shows it.
+    pub fn cidr(&self) -> String {
+        let bits = (self.first ^ self.last).leading_zeros();
+        let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
+        format!("{}/{bits}", Ipv4Addr::from(self.first & mask))
+    }
+}
+
+impl fmt::Display for PodRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", Ipv4Addr::from(self.first), Ipv4Addr::from(self.last))
+    }
+}
+
+impl FromStr for PodRange {
+    type Err = String;
+
+    /// `10.244.0.1-10.244.255.254`, or `10.244.0.0/16`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is no address range; write 10.244.0.0/16 or 10.244.0.1-10.244.0.254");
+        let address = |t: &str| t.trim().parse::<Ipv4Addr>().map_err(|_| wrong());
+        let range = match (text.split_once('/'), text.split_once('-')) {
+            (Some((base, bits)), None) => {
+                let bits: u32 = bits.parse().ok().filter(|b| (8..=30).contains(b)).ok_or_else(wrong)?;
+                let mask = u32::MAX << (32 - bits);
+                let first = u32::from(address(base)?) & mask;
+                PodRange::new(first.into(), (first | !mask).into())
+            }
+            (None, Some((first, last))) => PodRange::new(address(first)?, address(last)?),
+            _ => None,
+        };
+        range.ok_or_else(wrong)
+    }
+}
+
+/// A range and what is taken of it.
+#[derive(Debug)]
+pub struct Addresses {
+    range: PodRange,
+    next: u32,
+    taken: BTreeSet<u32>,
+}
+
+impl Addresses {
+    /// Nothing taken yet.
+    pub fn new(range: PodRange) -> Self {
+        Addresses { range, next: range.first, taken: BTreeSet::new() }
+    }
+
+    /// Takes `wanted` if it is free and ours, else the next free address. None when all are taken.
+    ///
+    /// Addresses ending in 0 and 255 are left out: networks use them for themselves.
+    pub fn take(&mut self, wanted: Option<Ipv4Addr>) -> Option<Ipv4Addr> {
+        if let Some(wanted) = wanted
+            && self.range.contains(wanted)
+            && self.taken.insert(wanted.into())
+        {
+            return Some(wanted);
+        }
+        let size = self.range.last - self.range.first;
+        for _ in 0..=size {
+            let candidate = self.next;
+            self.next = if candidate == self.range.last { self.range.first } else { candidate + 1 };
+            if !matches!(candidate & 0xff, 0 | 255) && self.taken.insert(candidate) {
+                return Some(candidate.into());
+            }
+        }
+        None
+    }
+
+    /// Gives an address back.
+    pub fn free(&mut self, address: Ipv4Addr) {
+        self.taken.remove(&address.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_given_back_is_not_used_again_at_once() {
+        let mut addresses = Addresses::new("127.77.2.0/29".parse().unwrap());
+        let one = addresses.take(None).unwrap();
+        assert_eq!(one, Ipv4Addr::new(127, 77, 2, 1));
+        addresses.free(one);
+        assert_eq!(addresses.take(None), Some(Ipv4Addr::new(127, 77, 2, 2)));
+    }
+
+    #[test]
+    fn every_address_is_given_once_and_then_none() {
+        let mut addresses = Addresses::new("127.77.2.0-127.77.3.2".parse().unwrap());
+        let given: BTreeSet<_> = std::iter::from_fn(|| addresses.take(None)).collect();
+        assert_eq!(given.len(), 254 + 2);
+        assert_eq!(addresses.take(Some(Ipv4Addr::new(127, 77, 2, 9))), None);
+    }
+
+    #[test]
+    fn a_wanted_address_is_given_when_it_is_free_and_ours() {
+        let mut addresses = Addresses::new("10.244.0.0/16".parse().unwrap());
+        let wanted = Ipv4Addr::new(10, 244, 9, 9);
+        assert_eq!(addresses.take(Some(wanted)), Some(wanted));
+        assert_ne!(addresses.take(Some(wanted)), Some(wanted));
+        assert_eq!(addresses.take(Some(Ipv4Addr::new(10, 245, 0, 1))), Some(Ipv4Addr::new(10, 244, 0, 2)));
+    }
+
+    #[test]
+    fn ranges_are_read_and_shown_as_cidr() {
+        let range: PodRange = "127.77.2.0-127.77.7.255".parse().unwrap();
+        assert_eq!(range.cidr(), "127.77.0.0/21");
+        assert_eq!("10.244.0.0/16".parse::<PodRange>().unwrap().cidr(), "10.244.0.0/16");
+        assert!("10.244.0.0".parse::<PodRange>().is_err());
+        assert!("10.244.0.9-10.244.0.1".parse::<PodRange>().is_err());
+    }
+}

@@ -1,0 +1,169 @@
+//! Runs what a container runs, and ends it.
+//!
+//! In: a [`Process`], its environment and address. Out: how it ended. May not know: restarts, probes, the API.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::image::Process;
+use super::logs::Logs;
+use super::{echo, envoy_config};
+use crate::sandbox::child::{Child, Ended, Keeper, Program, Streams};
+use crate::yaml;
+
+/// How long the last lines of an ended process may take to arrive.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// What every process of a node needs.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    /// Starts child processes.
+    pub keeper: Keeper,
+    /// The Envoy executable.
+    pub envoy: PathBuf,
+}
+
+/// What one process needs.
+#[derive(Debug)]
+pub struct Place {
+    /// The pod's address.
+    pub ip: IpAddr,
+    /// The container's environment.
+    pub env: BTreeMap<String, String>,
+    /// Where its output goes.
+    pub logs: Logs,
+    /// A directory of its own.
+    pub dir: PathBuf,
+}
+
+/// A running process. Dropping it kills it.
+#[derive(Debug)]
+pub enum Running {
+    /// Runs inside this process.
+    Inside(Inside),
+    /// Is a child process.
+    Child(Box<Child>, JoinSet<()>),
+}
+
+/// A task of this process that stands for a container's program.
+#[derive(Debug)]
+pub struct Inside(JoinHandle<Ended>);
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Running {
+    /// Starts it. The error is the message of `StartError`.
+    pub async fn start(process: Process, place: Place, tools: &Tools) -> Result<Running, String> {
+        match process {
+            Process::Echo(options) => Ok(Running::inside(echo_task(options, place))),
+            Process::Sleep(duration) => Ok(Running::inside(async move {
+                match duration {
+                    Some(duration) => tokio::time::sleep(duration).await,
+                    None => std::future::pending().await,
+                }
+                Ended { code: 0, signal: None }
+            })),
+            Process::Envoy(args) => {
+                let documents = yaml::parse(&args.config).map_err(|e| format!("--config-yaml is no YAML: {e}"))?;
+                let [document] = &documents[..] else {
+                    return Err(format!("--config-yaml holds {} documents, not one", documents.len()));
+                };
+                let modern = envoy_config::modernise(document.value.clone(), place.ip);
+                for change in modern.changes.iter().chain(&args.left_out) {
+                    place.logs.push(format!("[sandbox] {change}"));
+                }
+                let mut words = vec!["--config-yaml".to_owned(), modern.config.to_string()];
+                // Without shared memory nothing is left behind when it is killed, and no two Envoys can meet.
+                words.push("--disable-hot-restart".to_owned());
+                if !args.says_concurrency() {
+                    words.extend(["--concurrency".to_owned(), "1".to_owned()]);
+                }
+                words.extend(args.rest);
+                Running::child(words, place, tools).await
+            }
+        }
+    }
+
+    fn inside(task: impl Future<Output = Ended> + Send + 'static) -> Running {
+        Running::Inside(Inside(tokio::spawn(task)))
+    }
+
+    async fn child(args: Vec<String>, place: Place, tools: &Tools) -> Result<Running, String> {
+        std::fs::create_dir_all(&place.dir).map_err(|e| format!("making {}: {e}", place.dir.display()))?;
+        let program = Program {
+            path: tools.envoy.clone(),
+            args: args.into_iter().map(Into::into).collect(),
+            env: place.env,
+            dir: Some(place.dir),
+            streams: Streams::Output,
+        };
+        let mut child = tools.keeper.start(program).await.map_err(|e| format!("{e:#}"))?;
+        let mut readers = JoinSet::new();
+        if let Some(stdout) = child.stdout() {
+            readers.spawn(place.logs.clone().read_from(stdout));
+        }
+        if let Some(stderr) = child.stderr() {
+            readers.spawn(place.logs.clone().read_from(stderr));
+        }
+        Ok(Running::Child(Box::new(child), readers))
+    }
+
+    /// Waits for its end. Cancel-safe.
+    pub async fn wait(&mut self) -> Ended {
+        match self {
+            Running::Inside(task) => (&mut task.0).await.unwrap_or(Ended { code: 137, signal: Some(9) }),
+            Running::Child(child, readers) => {
+                let ended = child.wait().await.unwrap_or(Ended { code: 255, signal: None });
+                last_words(readers).await;
+                ended
+            }
+        }
+    }
+
+    /// Asks it to end, kills it after `grace`, and returns when it is gone.
+    pub async fn stop(&mut self, grace: Duration) -> Ended {
+        match self {
+            Running::Inside(task) => {
+                task.0.abort();
+                // Sockets close when the task is gone, not when it is told to go.
+                let _ = (&mut task.0).await;
+                let signal = if grace.is_zero() { 9 } else { 15 };
+                Ended { code: 128 + signal, signal: Some(signal) }
+            }
+            Running::Child(child, readers) => {
+                let ended = child.stop(grace).await.unwrap_or(Ended { code: 255, signal: None });
+                last_words(readers).await;
+                ended
+            }
+        }
+    }
+}
+
+async fn last_words(readers: &mut JoinSet<()>) {
+    let all = async { while readers.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(LAST_WORDS, all).await;
+}
+
+async fn echo_task(options: Result<echo::Options, String>, place: Place) -> Ended {
+    let code = match options {
+        Ok(options) => {
+            let error = echo::serve(options, place.ip, place.logs.clone()).await;
+            place.logs.push(format!("Server exited with: listen tcp: {error}"));
+            1
+        }
+        Err(complaint) => {
+            let code = if complaint.starts_with("flag") { 2 } else { 127 };
+            place.logs.push(complaint);
+            code
+        }
+    };
+    Ended { code, signal: None }
+}
