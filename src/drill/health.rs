@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cluster::{self, Clients, PodAddress};
 use crate::envoy::admin::{self, Failed, Host};
+use crate::judge::service;
 use crate::model::name::ClusterName;
 
 /// Time between two questions. Detection is seen at most this much (and one exchange) late.
@@ -114,7 +115,7 @@ pub fn said(hosts: &[Host], names: &[String]) -> BTreeMap<String, Said> {
         let first: Vec<_> = hosts.iter().filter(|h| h.cluster == *name && h.priority == 0).collect();
         let usable = first.iter().filter(|h| is_usable(h)).count();
         let why = match first.iter().find(|h| !is_usable(h)) {
-            Some(host) => Some(host.failed.iter().map(|f| reason(*f)).collect::<Vec<_>>().join(", ")),
+            Some(host) => Some(host.failed.iter().map(|f| service::reason(*f)).collect::<Vec<_>>().join(", ")),
             None if first.is_empty() => Some("no hosts left".to_string()),
             None => None,
         };
@@ -126,15 +127,4 @@ pub fn said(hosts: &[Host], names: &[String]) -> BTreeMap<String, Said> {
 /// A host that left the endpoints is used as long as its checks pass.
 fn is_usable(host: &Host) -> bool {
     host.failed.iter().all(|f| *f == Failed::Removed)
-}
-
-/// The reason in words.
-pub fn reason(failed: Failed) -> &'static str {
-    match failed {
-        Failed::ActiveCheck => "failed active health check",
-        Failed::Outlier => "ejected by outlier detection",
-        Failed::Endpoint => "marked unhealthy by the control plane",
-        Failed::Timeout => "health check timed out",
-        Failed::Removed => "removed from the endpoints",
-    }
 }

@@ -3,3 +3,5 @@
 //! May not know: clients, terminals, clocks.
 
 pub mod drill;
+pub mod service;
+pub mod since;

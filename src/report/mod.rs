@@ -6,6 +6,7 @@ pub mod certificates;
 pub mod diff;
 pub mod drill;
 pub mod plan;
+pub mod status;
 pub mod table;
 
 /// `apiVersion` of every machine-readable report.
