@@ -16,6 +16,7 @@ pub mod road;
 pub mod settle;
 pub mod simulate_flags;
 pub mod simulate_restore;
+pub mod status_gather;
 
 macro_rules! commands {
     ($($(#[$meta:meta])* $module:ident => $variant:ident),* $(,)?) => {

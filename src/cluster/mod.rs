@@ -8,6 +8,7 @@ mod clients;
 mod forward;
 mod kinds;
 mod observe;
+mod version;
 mod wait;
 mod write;
 
@@ -16,5 +17,6 @@ pub use clients::{Clients, Trouble, trouble_of};
 pub use forward::{Forward, PodAddress, http, listen, open, pod_behind};
 pub use kinds::{Kind, KindOf, url_of};
 pub use observe::{Want, observe};
+pub use version::version;
 pub use wait::{Waited, until};
 pub use write::{DryRun, FieldConflict, Outcome, WriteOptions, WriteResult, write};

@@ -19,6 +19,9 @@ use crate::routing::gloo::cluster_name;
 use crate::sim::scenario::{Scenario, Target};
 use crate::spec::Documents;
 
+/// The labels of Gloo's proxy Pods.
+pub const PROXY_PODS: &str = "gateway-proxy=live,gateway-proxy-id=gateway-proxy";
+
 /// A service that some document protects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Protected {
@@ -212,7 +215,7 @@ fn gateway(cluster: &crate::model::fleet::Cluster, known: &Protected) -> (Gatewa
     let gateway = Gateway {
         cluster: cluster.name.clone(),
         namespace: address::gloo_namespace(cluster).to_string(),
-        selector: "gateway-proxy=live,gateway-proxy-id=gateway-proxy".into(),
+        selector: PROXY_PODS.into(),
     };
     (gateway, cluster_name(&known.upstream.1, &known.upstream.0))
 }

@@ -21,16 +21,22 @@ pub struct Since {
 /// Since when the primary serves (`primary`), or since when it does not.
 pub fn since(world: &World, cluster: &ClusterName, service: (&str, &str), primary: bool) -> Option<Since> {
     let (namespace, name) = service;
-    let selector = world.get(cluster.as_str(), "", "Service", namespace, name)?.pointer("/spec/selector")?.as_object()?;
+    let selector =
+        world.get(cluster.as_str(), "", "Service", namespace, name)?.pointer("/spec/selector")?.as_object()?;
     let selected = |labels: &Value| selector.iter().all(|(k, v)| labels.get(k) == Some(v));
     let here = |ns: &Option<String>| ns.as_deref() == Some(namespace);
-    let pods = world.all(cluster.as_str(), "", "Pod").filter(|(k, p)| here(&k.namespace) && selected(&p["metadata"]["labels"]));
+    let pods = world
+        .all(cluster.as_str(), "", "Pod")
+        .filter(|(k, p)| here(&k.namespace) && selected(&p["metadata"]["labels"]));
     let changes = pods.filter_map(|(k, p)| {
         let conditions = p.pointer("/status/conditions")?.as_array()?;
         let ready = conditions.iter().find(|c| c["type"] == "Ready")?;
         let is = ready["status"] == "True";
         let time = ready["lastTransitionTime"].as_str()?.to_string();
-        (is == primary).then(|| Since { time, evidence: format!("Pod {} became {}", k.name, if is { "ready" } else { "unready" }) })
+        (is == primary).then(|| Since {
+            time,
+            evidence: format!("Pod {} became {}", k.name, if is { "ready" } else { "unready" }),
+        })
     });
     if let Some(change) = changes.max_by(|a, b| a.time.cmp(&b.time)) {
         return Some(change);
@@ -39,14 +45,16 @@ pub fn since(world: &World, cluster: &ClusterName, service: (&str, &str), primar
         return None;
     }
     let deployments = world.all(cluster.as_str(), "apps", "Deployment");
-    let mine = deployments.filter(|(k, d)| here(&k.namespace) && selected(&d["spec"]["template"]["metadata"]["labels"]));
-    let scaled = mine.filter(|(_, d)| d.pointer("/spec/replicas").and_then(Value::as_i64) == Some(0)).filter_map(|(k, d)| {
-        let managers = d.pointer("/metadata/managedFields")?.as_array()?;
-        let owns = |m: &&Value| m.pointer("/fieldsV1/f:spec/f:replicas").is_some();
-        let manager = managers.iter().filter(owns).max_by_key(|m| m["time"].as_str().map(str::to_string))?;
-        let who = manager["manager"].as_str().unwrap_or("somebody");
-        let time = manager["time"].as_str()?.to_string();
-        Some(Since { time, evidence: format!("{who} set the replicas of Deployment {} to 0", k.name) })
-    });
+    let mine =
+        deployments.filter(|(k, d)| here(&k.namespace) && selected(&d["spec"]["template"]["metadata"]["labels"]));
+    let scaled =
+        mine.filter(|(_, d)| d.pointer("/spec/replicas").and_then(Value::as_i64) == Some(0)).filter_map(|(k, d)| {
+            let managers = d.pointer("/metadata/managedFields")?.as_array()?;
+            let owns = |m: &&Value| m.pointer("/fieldsV1/f:spec/f:replicas").is_some();
+            let manager = managers.iter().filter(owns).max_by_key(|m| m["time"].as_str().map(str::to_string))?;
+            let who = manager["manager"].as_str().unwrap_or("somebody");
+            let time = manager["time"].as_str()?.to_string();
+            Some(Since { time, evidence: format!("{who} set the replicas of Deployment {} to 0", k.name) })
+        });
     scaled.max_by(|a, b| a.time.cmp(&b.time))
 }

@@ -275,10 +275,13 @@ impl StatusReport {
         let mut text = self.clusters_text();
         if !self.gateways.is_empty() {
             text += "\n";
-            text += &table(["GATEWAY", "ON", "ADDRESS"], self.gateways.iter().map(|g| {
-                let address = g.address.clone().or(g.reason.clone()).unwrap_or_default();
-                vec![g.gateway.clone(), g.cluster.clone(), address]
-            }));
+            text += &table(
+                ["GATEWAY", "ON", "ADDRESS"],
+                self.gateways.iter().map(|g| {
+                    let address = g.address.clone().or(g.reason.clone()).unwrap_or_default();
+                    vec![g.gateway.clone(), g.cluster.clone(), address]
+                }),
+            );
         }
         if !self.certificates.is_empty() {
             text += "\n";
@@ -290,9 +293,10 @@ impl StatusReport {
             Some(drift) if drift.is_empty() => text += "\nthe clusters hold what the documents say\n",
             Some(drift) => {
                 text += "\n";
-                text += &table(["DRIFT", "ON", "OBJECT", "OF"], drift.iter().map(|d| {
-                    vec![d.action.clone(), d.cluster.clone(), d.object.clone(), d.owner.clone()]
-                }));
+                text += &table(
+                    ["DRIFT", "ON", "OBJECT", "OF"],
+                    drift.iter().map(|d| vec![d.action.clone(), d.cluster.clone(), d.object.clone(), d.owner.clone()]),
+                );
             }
             None => {}
         }
@@ -300,15 +304,18 @@ impl StatusReport {
     }
 
     fn clusters_text(&self) -> String {
-        table(["CLUSTER", "CONTEXT", "KUBERNETES", "GLOO", "STATE"], self.clusters.iter().map(|c| {
-            let dash = |o: &Option<String>| o.clone().unwrap_or_else(|| "-".into());
-            let state = match (&c.reason, c.reachable) {
-                (None, _) => "reachable".to_string(),
-                (Some(why), true) => format!("partly readable: {why}"),
-                (Some(why), false) => format!("UNREACHABLE: {why}"),
-            };
-            vec![c.name.clone(), c.context.clone(), dash(&c.version), dash(&c.gloo), state]
-        }))
+        table(
+            ["CLUSTER", "CONTEXT", "KUBERNETES", "GLOO", "STATE"],
+            self.clusters.iter().map(|c| {
+                let dash = |o: &Option<String>| o.clone().unwrap_or_else(|| "-".into());
+                let state = match (&c.reason, c.reachable) {
+                    (None, _) => "reachable".to_string(),
+                    (Some(why), true) => format!("partly readable: {why}"),
+                    (Some(why), false) => format!("UNREACHABLE: {why}"),
+                };
+                vec![c.name.clone(), c.context.clone(), dash(&c.version), dash(&c.gloo), state]
+            }),
+        )
     }
 
     fn certificates_text(&self, wide: bool) -> String {
@@ -316,41 +323,68 @@ impl StatusReport {
         if wide {
             header.push("SUBJECT");
         }
-        table(header, self.certificates.iter().map(|c| {
-            let days = c.days_left.map_or("-".to_string(), |d| d.to_string());
-            let state = c.finding.as_ref().map_or("ok".to_string(), |f| format!("{} [{}]", f.what, f.code));
-            let mut row = vec![c.secret.clone(), c.cluster.clone(), days, state];
-            row.extend(wide.then(|| c.subject.clone()));
-            row
-        }))
+        table(
+            header,
+            self.certificates.iter().map(|c| {
+                let days = c.days_left.map_or("-".to_string(), |d| d.to_string());
+                let state = c.finding.as_ref().map_or("ok".to_string(), |f| format!("{} [{}]", f.what, f.code));
+                let mut row = vec![c.secret.clone(), c.cluster.clone(), days, state];
+                row.extend(wide.then(|| c.subject.clone()));
+                row
+            }),
+        )
     }
 
     fn failovers_text(&self, wide: bool) -> String {
         if self.failovers.is_empty() {
-            return "no service is protected: no Failover document, no FailoverScheme, no Upstream with failover\n".into();
+            return "no service is protected: no Failover document, no FailoverScheme, no Upstream with failover\n"
+                .into();
         }
-        let mut text = table(["FAILOVER", "PRIMARY", "SERVING", "BY", "SINCE", "STATE"], self.failovers.iter().map(|f| {
-            let since = f.since.as_ref().map_or("unknown".to_string(), |s| s.time.clone());
-            let by = if f.served_by.is_empty() { "-".to_string() } else { f.served_by.join("+") };
-            let state = word(f.standing).to_string();
-            vec![f.name.clone(), f.cluster.clone(), f.serving.to_string(), by, since, state]
-        }));
+        let mut text = table(
+            ["FAILOVER", "PRIMARY", "SERVING", "BY", "SINCE", "STATE"],
+            self.failovers.iter().map(|f| {
+                let since = f.since.as_ref().map_or("unknown".to_string(), |s| s.time.clone());
+                let by = if f.served_by.is_empty() { "-".to_string() } else { f.served_by.join("+") };
+                let state = word(f.standing).to_string();
+                vec![f.name.clone(), f.cluster.clone(), f.serving.to_string(), by, since, state]
+            }),
+        );
         text += "\n";
         let rows = self.failovers.iter().flat_map(|f| f.priorities.iter().map(move |p| priority_row(f, p)));
         text += &table(["FAILOVER", "PRIORITY", "CLUSTERS", "LOAD", "HEALTHY", "WHY"], rows);
         for f in &self.failovers {
             for finding in &f.findings {
-                let _ = writeln!(text, "{}: {}: {} [{}]", f.name, word(finding.standing), clean(&finding.what), finding.code);
-                finding.hint.iter().for_each(|h| { let _ = writeln!(text, "  hint: {}", clean(h)); });
+                let _ = writeln!(
+                    text,
+                    "{}: {}: {} [{}]",
+                    f.name,
+                    word(finding.standing),
+                    clean(&finding.what),
+                    finding.code
+                );
+                finding.hint.iter().for_each(|h| {
+                    let _ = writeln!(text, "  hint: {}", clean(h));
+                });
             }
         }
         if wide {
             text += "\n";
-            let rows = self.failovers.iter().flat_map(|f| f.priorities.iter().flat_map(move |p| p.endpoints.iter().map(move |e| {
-                let health = e.healthy.map_or("unknown", |h| if h { "healthy" } else { "unhealthy" });
-                let origin = e.origin.clone().unwrap_or_else(|| "-".into());
-                vec![f.name.clone(), p.level.to_string(), e.address.clone(), origin, health.to_string(), e.why.join(", ")]
-            })));
+            let rows = self.failovers.iter().flat_map(|f| {
+                f.priorities.iter().flat_map(move |p| {
+                    p.endpoints.iter().map(move |e| {
+                        let health = e.healthy.map_or("unknown", |h| if h { "healthy" } else { "unhealthy" });
+                        let origin = e.origin.clone().unwrap_or_else(|| "-".into());
+                        vec![
+                            f.name.clone(),
+                            p.level.to_string(),
+                            e.address.clone(),
+                            origin,
+                            health.to_string(),
+                            e.why.join(", "),
+                        ]
+                    })
+                })
+            });
             text += &table(["FAILOVER", "PRIORITY", "ENDPOINT", "BEHIND IT", "HEALTH", "WHY"], rows);
             for f in &self.failovers {
                 let since = f.since.as_ref().map(|s| format!("; since {}: {}", s.time, s.evidence)).unwrap_or_default();
