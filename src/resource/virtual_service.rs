@@ -76,7 +76,8 @@ pub struct Retries {
     /// Retries after the first attempt.
     pub num_retries: u32,
     /// Time one attempt may take.
-    pub per_try_timeout: ProtoDuration,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_try_timeout: Option<ProtoDuration>,
     /// Leaves priorities that were tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub previous_priorities: Option<PreviousPriorities>,

@@ -60,7 +60,8 @@ fn route(job: &Job<'_>, intent: &RouteIntent, name: String, methods: &[&'static 
     let retry = &job.failover.retry;
     let retries = retry_on.map(|conditions| Retries {
         num_retries: retry.attempts,
-        per_try_timeout: retry.per_try_timeout.into(),
+        // A request that may not be repeated gains nothing from being cut short.
+        per_try_timeout: (conditions == REPEATING).then(|| retry.per_try_timeout.into()),
         previous_priorities: leaves_priorities(job).then_some(PreviousPriorities { update_frequency: 1 }),
         retry_on: conditions.into(),
     });
