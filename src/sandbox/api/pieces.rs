@@ -8,12 +8,11 @@ use serde_json::{Value, json};
 use super::kinds::{Resource, Sub};
 use super::schema::{FieldError, Shape, custom};
 use super::status::Status;
-use super::{defaults, strategic};
+use super::{defaults, protobuf, ssa, strategic};
 
 pub use strategic::json_merge;
 
 /// Who writes, when, and through which door.
-#[expect(dead_code, reason = "read by field management, which is being built")]
 pub struct Pen<'a> {
     /// Field manager.
     pub manager: &'a str,
@@ -45,7 +44,7 @@ pub fn yaml(text: &str) -> Result<Value, String> {
 
 /// Kubernetes' protobuf as a value; none when the bytes are something else.
 pub fn protobuf(bytes: &[u8]) -> Option<Result<Value, String>> {
-    bytes.starts_with(b"k8s\0").then(|| Err("not read here yet".into()))
+    protobuf::is(bytes).then(|| protobuf::decode(bytes).map_err(|e| e.to_string()))
 }
 
 /// Defaults and normal form of an object, as its writer is held to own them.
@@ -82,15 +81,31 @@ pub fn unknown_fields(kind: &Resource, object: &Value) -> Vec<String> {
     shape(kind).unknown_fields(object)
 }
 
+/// What the pen and the door mean to the record of managers.
+fn writing<T>(kind: &Resource, pen: &Pen, write: impl FnOnce(&ssa::Writer) -> T) -> T {
+    let api_version = kind.api_version();
+    let reset = match pen.sub {
+        Some(Sub::Status) => ssa::Reset::AllButStatus,
+        None if kind.has(Sub::Status) => ssa::Reset::Status,
+        _ => ssa::Reset::None,
+    };
+    let subresource = pen.sub.map_or("", Sub::segment);
+    write(&ssa::Writer { manager: pen.manager, api_version: &api_version, subresource, time: pen.time, reset })
+}
+
 /// Server-side apply.
-pub fn apply(_kind: &Resource, live: Option<&Value>, body: &Value, _pen: &Pen, _force: bool) -> Result<Value, Status> {
-    let mut merged = live.cloned().unwrap_or_else(|| json!({}));
-    json_patch::merge(&mut merged, body);
-    Ok(merged)
+///
+/// # Errors
+/// 409 with every field another manager owns, unless forced; 400/422 for a body that cannot be applied.
+pub fn apply(kind: &Resource, live: Option<&Value>, body: &Value, pen: &Pen, force: bool) -> Result<Value, Status> {
+    let applied = writing(kind, pen, |writer| ssa::apply(&shape(kind), live, body, writer, force));
+    applied.map_err(|refused| Status(refused.status()))
 }
 
 /// Records who owns which field after a write that was no apply.
-pub fn track(_kind: &Resource, _live: Option<&Value>, _new: &mut Value, _pen: &Pen) {}
+pub fn track(kind: &Resource, live: Option<&Value>, new: &mut Value, pen: &Pen) {
+    writing(kind, pen, |writer| ssa::track(&shape(kind), live, new, writer));
+}
 
 /// A strategic merge patch; none for kinds that do not take it.
 pub fn strategic(kind: &Resource, live: &Value, patch: &Value) -> Option<Result<Value, String>> {

@@ -12,7 +12,7 @@ pub mod update;
 use serde_json::Value;
 
 use super::convert;
-use super::http::{Call, text};
+use super::http::Call;
 use super::kinds::{Resource, Sub};
 use super::pieces::{self, Pen};
 use super::state::{Api, State, dying, finalizers};
@@ -31,8 +31,10 @@ enum Validation {
 pub struct Options {
     /// Decide, answer, store nothing.
     pub dry_run: bool,
-    /// Field manager.
+    /// Field manager: named, or read from the user agent.
     pub manager: String,
+    /// Whether the request named it.
+    pub named: bool,
     /// Take fields from other managers (apply only).
     pub force: bool,
     validation: Validation,
@@ -69,12 +71,18 @@ impl Options {
                 return Err(Status::bad_request(format!("fieldValidation: Unsupported value: {other:?}: {known}")));
             }
         };
-        let agent = text(&call.headers, http::header::USER_AGENT);
-        let manager = match query.get("fieldManager") {
-            "" => agent.split('/').next().unwrap_or_default().chars().take(128).collect(),
-            manager => manager.to_string(),
-        };
-        Ok(Options { dry_run, manager, force: query.flag("force"), validation, time: call.time(), now: call.now })
+        let text = |name| Some(super::http::text(&call.headers, name)).filter(|t| !t.is_empty());
+        let named = Some(query.get("fieldManager")).filter(|m| !m.is_empty());
+        let manager = super::ssa::manager_name(named, text(http::header::USER_AGENT));
+        Ok(Options {
+            dry_run,
+            named: named.is_some(),
+            manager,
+            force: query.flag("force"),
+            validation,
+            time: call.time(),
+            now: call.now,
+        })
     }
 
     pub(super) fn pen(&self, sub: Option<Sub>) -> Pen<'_> {

@@ -69,7 +69,7 @@ impl Work<'_> {
 
     /// Server-side apply; creates what is not there.
     fn apply(&mut self, name: &str, sub: Option<Sub>, body: &[u8]) -> Result<Written, Status> {
-        if self.options.manager.is_empty() {
+        if !self.options.named {
             let cause = Cause::required("fieldManager", "is required for apply patch");
             return Err(Status::invalid(self.kind, "", &[cause]));
         }
