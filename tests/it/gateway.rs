@@ -7,16 +7,18 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use failctl::envoy::admin::{self, Failed, Host};
 use failctl::envoy::config::{Names, bootstrap};
-use failctl::manifest::World;
+use failctl::manifest::{Gvk, World};
 use failctl::model::name::ClusterName;
+use failctl::sandbox::api::{ApiConfig, Server};
 use failctl::sandbox::child::{Child, Keeper, Program};
-use failctl::sandbox::gloo_control::{Snapshot, role, serve};
+use failctl::sandbox::gloo_control::{ControlConfig, Snapshot, role, run, serve};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::service::service_fn;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use serde_json::json;
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch};
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -88,7 +90,8 @@ impl Backend {
 struct Gateway {
     cluster: ClusterName,
     address: IpAddr,
-    publish: watch::Sender<Arc<Snapshot>>,
+    /// Feeds it worlds; nothing when it reads them from an API server.
+    publish: Option<watch::Sender<Arc<Snapshot>>>,
     envoy: Child,
     _stop: tokio_util::sync::DropGuard,
 }
@@ -96,39 +99,28 @@ struct Gateway {
 impl Gateway {
     async fn start(cluster: &str, address: IpAddr, control: IpAddr, world: &World) -> Self {
         let cluster = ClusterName::new(cluster).unwrap();
-        let snapshot = Snapshot::of(world, &cluster, Names::new());
-        let (publish, snapshots) = watch::channel(Arc::new(snapshot));
+        let (publish, snapshots) = watch::channel(Arc::new(Snapshot::of(world, &cluster, Names::new())));
         let listener = TcpListener::bind((control, 9977)).await.unwrap();
         let stop = CancellationToken::new();
         tokio::spawn(serve(listener, snapshots, stop.clone()));
-        let ip = address.to_string();
-        let config =
-            bootstrap("gateway-proxy-1", &ip, &role("gloo-system", "gateway-proxy"), &control.to_string(), 9977);
-        let program = Program {
-            path: envoy().await,
-            args: [
-                "--config-yaml",
-                &config.to_string(),
-                "--use-dynamic-base-id",
-                "--concurrency",
-                "1",
-                "--drain-time-s",
-                "1",
-                "--log-level",
-                "warning",
-            ]
-            .map(Into::into)
-            .to_vec(),
-            ..Program::default()
-        };
-        let mut envoy = Keeper::new(&failctl_program()).unwrap().start(program).await.unwrap();
-        drain(envoy.stdout());
-        drain(envoy.stderr());
-        Gateway { cluster, address, publish, envoy, _stop: stop.drop_guard() }
+        let envoy = start_envoy(address, control).await;
+        Gateway { cluster, address, publish: Some(publish), envoy, _stop: stop.drop_guard() }
+    }
+
+    /// A gateway that lives on what an API server holds.
+    async fn reading(cluster: &str, address: IpAddr, control: IpAddr, client: kube::Client) -> Self {
+        let cluster = ClusterName::new(cluster).unwrap();
+        let bind = (control, 9977).into();
+        let config = ControlConfig { client, cluster: cluster.clone(), namespace: "gloo-system".into(), bind };
+        let stop = CancellationToken::new();
+        tokio::spawn(run(config, stop.clone()));
+        let envoy = start_envoy(address, control).await;
+        Gateway { cluster, address, publish: None, envoy, _stop: stop.drop_guard() }
     }
 
     fn show(&self, world: &World) {
-        self.publish.send_replace(Arc::new(Snapshot::of(world, &self.cluster, Names::new())));
+        let snapshot = Arc::new(Snapshot::of(world, &self.cluster, Names::new()));
+        self.publish.as_ref().expect("a gateway that is fed").send_replace(snapshot);
     }
 
     async fn hosts(&self) -> Vec<Host> {
@@ -147,6 +139,19 @@ impl Gateway {
     async fn stop(mut self) {
         self.envoy.stop(Duration::from_secs(1)).await.unwrap();
     }
+}
+
+async fn start_envoy(address: IpAddr, control: IpAddr) -> Child {
+    let ip = address.to_string();
+    let config = bootstrap("gateway-proxy-1", &ip, &role("gloo-system", "gateway-proxy"), &control.to_string(), 9977);
+    let config = config.to_string();
+    let more = ["--use-dynamic-base-id", "--concurrency", "1", "--drain-time-s", "1", "--log-level", "warning"];
+    let args = ["--config-yaml", &config].into_iter().chain(more).map(Into::into).collect();
+    let program = Program { path: envoy().await, args, ..Program::default() };
+    let mut child = Keeper::new(&failctl_program()).unwrap().start(program).await.unwrap();
+    drain(child.stdout());
+    drain(child.stderr());
+    child
 }
 
 /// Reads a pipe to its end, so that the child never waits for us. `SHOW_ENVOY=1` shows what it says.
@@ -213,6 +218,72 @@ impl Authority {
     }
 }
 
+/// One cluster's API server.
+struct Api {
+    cluster: ClusterName,
+    client: kube::Client,
+    server: Server,
+}
+
+impl Api {
+    async fn start(cluster: &str) -> Self {
+        let server = Server::start(ApiConfig::new(cluster, ([127, 0, 0, 1], 0).into())).await.unwrap();
+        let client = server.client().await.unwrap();
+        let api = Api { cluster: ClusterName::new(cluster).unwrap(), client, server };
+        for definition in failctl::sandbox::crds::gloo() {
+            api.create(serde_json::to_value(definition).unwrap()).await;
+        }
+        api
+    }
+
+    fn of(&self, body: &Value) -> kube::Api<DynamicObject> {
+        let gvk = Gvk::new(body["apiVersion"].as_str().unwrap(), body["kind"].as_str().unwrap());
+        let plural = match gvk.kind.as_str() {
+            "CustomResourceDefinition" => "customresourcedefinitions".to_string(),
+            kind => format!("{}s", kind.to_lowercase()),
+        };
+        let gvk = GroupVersionKind::gvk(&gvk.group, &gvk.version, &gvk.kind);
+        let resource = ApiResource::from_gvk_with_plural(&gvk, &plural);
+        match body["metadata"]["namespace"].as_str() {
+            Some(namespace) => kube::Api::namespaced_with(self.client.clone(), namespace, &resource),
+            None => kube::Api::all_with(self.client.clone(), &resource),
+        }
+    }
+
+    async fn create(&self, body: Value) {
+        let object: DynamicObject = serde_json::from_value(body.clone()).unwrap();
+        self.of(&body).create(&Default::default(), &object).await.unwrap_or_else(|e| panic!("{e}: {body}"));
+    }
+
+    /// Creates all objects of the world that are on this cluster.
+    async fn hold(&self, world: &World) {
+        self.create(json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "gloo-system" } })).await;
+        for body in world.clusters[&self.cluster].by_key.values() {
+            self.create(body.clone()).await;
+        }
+    }
+
+    /// The object in a world, for its address.
+    fn find<'a>(&self, world: &'a World, kind: &str, name: &str) -> &'a Value {
+        let all = &world.clusters[&self.cluster].by_key;
+        all.iter().find(|(k, _)| k.gvk.kind == kind && k.name == name).unwrap_or_else(|| panic!("no {kind} {name}")).1
+    }
+
+    async fn patch(&self, body: &Value, patch: Value) {
+        let name = body["metadata"]["name"].as_str().unwrap();
+        self.of(body).patch(name, &Default::default(), &Patch::Merge(patch)).await.unwrap();
+    }
+
+    async fn delete(&self, body: &Value) {
+        self.of(body).delete(body["metadata"]["name"].as_str().unwrap(), &Default::default()).await.unwrap();
+    }
+
+    async fn get(&self, body: &Value) -> Value {
+        let object = self.of(body).get(body["metadata"]["name"].as_str().unwrap()).await.unwrap();
+        serde_json::to_value(object).unwrap()
+    }
+}
+
 /// The guide's two clusters on this machine.
 struct Scene {
     range: Range,
@@ -225,9 +296,44 @@ struct Scene {
 }
 
 impl Scene {
+    /// Both gateways are fed the world directly.
     async fn start() -> Self {
-        let range = Range::take();
-        let root = Authority::new();
+        let (range, root) = (Range::take(), Authority::new());
+        let world = Scene::world(&range, &root);
+        let gateways = async |near, far| {
+            tokio::join!(
+                Gateway::start("local", near, range.address(0, 3), &world),
+                Gateway::start("remote", far, range.address(16, 3), &world),
+            )
+        };
+        let (local, remote) = gateways(range.address(2, 9), range.address(18, 9)).await;
+        Scene::ready(range, world, root, local, remote).await
+    }
+
+    /// Both gateways read API servers that hold the world.
+    async fn reading(local: &Api, remote: &Api) -> Self {
+        let (range, root) = (Range::take(), Authority::new());
+        let world = Scene::world(&range, &root);
+        local.hold(&world).await;
+        remote.hold(&world).await;
+        let (local, remote) = tokio::join!(
+            Gateway::reading("local", range.address(2, 9), range.address(0, 3), local.client.clone()),
+            Gateway::reading("remote", range.address(18, 9), range.address(16, 3), remote.client.clone()),
+        );
+        Scene::ready(range, world, root, local, remote).await
+    }
+
+    async fn ready(range: Range, world: World, root: Authority, local: Gateway, remote: Gateway) -> Self {
+        let _green = Backend::start((range.address(18, 1), 10000).into(), "green").await;
+        let blue = Some(Backend::start((range.address(2, 1), 10000).into(), "blue").await);
+        let scene = Scene { range, world, root, local, remote, blue, _green };
+        scene.answers("blue").await;
+        scene.backup_is_green().await;
+        scene
+    }
+
+    /// The guide's objects, with this range's addresses and certificates that work.
+    fn world(range: &Range, root: &Authority) -> World {
         let mut world = world("guide");
         let (blue, green) = (range.address(2, 1), range.address(18, 1));
         let local = ClusterName::new("local").unwrap();
@@ -252,16 +358,7 @@ impl Scene {
             u["spec"]["healthChecks"][0]["interval"] = json!("0.2s");
             u["spec"]["healthChecks"][0]["noTrafficInterval"] = json!("0.2s");
         });
-        let _green = Backend::start((green, 10000).into(), "green").await;
-        let blue = Some(Backend::start((blue, 10000).into(), "blue").await);
-        let (local, remote) = tokio::join!(
-            Gateway::start("local", range.address(2, 9), range.address(0, 3), &world),
-            Gateway::start("remote", edge, range.address(16, 3), &world),
-        );
-        let scene = Scene { range, world, root, local, remote, blue, _green };
-        scene.answers("blue").await;
-        scene.backup_is_green().await;
-        scene
+        world
     }
 
     async fn answer(&self) -> String {
@@ -473,4 +570,103 @@ async fn what_envoy_refuses_changes_nothing_and_the_next_good_state_is_taken() {
     scene.show(&good);
     scene.answers("good").await;
     scene.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_kind_of_object_changes_traffic_when_it_changes_in_the_api_server() {
+    let (near, far) = tokio::join!(Api::start("local"), Api::start("remote"));
+    let mut scene = Scene::reading(&near, &far).await;
+    let world = scene.world.clone();
+    let (upstream, service) =
+        (near.find(&world, "Upstream", "default-service-blue-10000"), near.find(&world, "VirtualService", "default"));
+
+    // A route.
+    let routes = service["spec"]["virtualHost"]["routes"].clone();
+    let hello =
+        json!([{ "matchers": [{ "prefix": "/" }], "directResponseAction": { "status": 200, "body": "hello" } }]);
+    near.patch(service, json!({ "spec": { "virtualHost": { "routes": hello } } })).await;
+    scene.answers("hello").await;
+    near.patch(service, json!({ "spec": { "virtualHost": { "routes": routes } } })).await;
+    scene.answers("blue").await;
+
+    // Endpoints.
+    let slice = near.find(&world, "EndpointSlice", "service-blue-1");
+    near.patch(slice, json!({ "endpoints": [] })).await;
+    scene.answers("green").await;
+    near.patch(slice, json!({ "endpoints": slice["endpoints"] })).await;
+    scene.answers("blue").await;
+
+    // The failover, the secrets, the gateway: each breaks it, and putting it back mends it.
+    near.patch(upstream, json!({ "spec": { "failover": null } })).await;
+    until("the backup should leave", async || scene.local.backup().await, Option::is_none).await;
+    near.patch(upstream, json!({ "spec": { "failover": upstream["spec"]["failover"] } })).await;
+    scene.backup_is_green().await;
+
+    let client = near.find(&world, "Secret", "failover-upstream");
+    near.delete(client).await;
+    until("the backup should leave", async || scene.local.backup().await, Option::is_none).await;
+    near.create(client.clone()).await;
+    scene.backup_is_green().await;
+
+    for (kind, name) in [("Secret", "failover-downstream"), ("Gateway", "failover-gateway")] {
+        let object = far.find(&world, kind, name);
+        far.delete(object).await;
+        scene.backup_is_red(&format!("{kind} {name} is gone")).await;
+        far.create(object.clone()).await;
+        scene.backup_is_green().await;
+    }
+    assert_eq!(scene.answer().await, "blue", "all of that passed the primary by");
+
+    scene.kill_blue().await;
+    scene.answers("green").await;
+    scene.stop().await;
+    tokio::try_join!(near.server.stop(), far.server.stop()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn objects_are_told_what_became_of_them_once() {
+    let api = Api::start("local").await;
+    let world = world("guide");
+    api.hold(&world).await;
+    let range = Range::take();
+    let stop = CancellationToken::new();
+    let bind = (range.address(0, 3), 9977).into();
+    let cluster = ClusterName::new("local").unwrap();
+    let config = ControlConfig { client: api.client.clone(), cluster, namespace: "gloo-system".into(), bind };
+    let running = tokio::spawn(run(config, stop.clone()));
+
+    let upstream = api.find(&world, "Upstream", "default-service-blue-10000");
+    let state = async |object: &Value| {
+        let status = &api.get(object).await["status"]["statuses"]["gloo-system"];
+        (
+            status["state"].as_str().unwrap_or_default().to_string(),
+            status["reason"].as_str().unwrap_or_default().to_string(),
+        )
+    };
+    for (kind, name) in
+        [("Upstream", "default-service-blue-10000"), ("VirtualService", "default"), ("Gateway", "gateway-proxy")]
+    {
+        let object = api.find(&world, kind, name);
+        until(kind, async || state(object).await, |(state, _)| state == "Accepted").await;
+    }
+    api.delete(api.find(&world, "Secret", "failover-upstream")).await;
+    let rejected = |(state, reason): &(String, String)| {
+        state == "Rejected" && reason.contains("there is no Secret gloo-system/failover-upstream")
+    };
+    until("the Upstream should be rejected", async || state(upstream).await, rejected).await;
+
+    let version = api.get(upstream).await["metadata"]["resourceVersion"].clone();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(api.get(upstream).await["metadata"]["resourceVersion"], version, "a status is written once");
+
+    api.patch(upstream, json!({ "spec": { "failover": null } })).await;
+    until(
+        "the Upstream should be accepted",
+        async || state(upstream).await,
+        |(state, reason)| state == "Accepted" && reason.is_empty(),
+    )
+    .await;
+    stop.cancel();
+    running.await.unwrap().unwrap();
+    api.server.stop().await.unwrap();
 }

@@ -1,15 +1,15 @@
 //! Writes `status.statuses.<namespace>` on Gateways, VirtualServices and Upstreams, as Gloo does.
 //! What comes in: the world and the findings about it. What goes out: merge patches, only where something changes.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use crate::manifest::{ObjectKey, World};
+use crate::manifest::{Gvk, ObjectKey, World};
 use crate::model::name::ClusterName;
 use crate::model::problem::Severity;
 use crate::routing::Finding;
@@ -31,6 +31,8 @@ pub struct Reporter {
     client: Client,
     namespace: String,
     written: Arc<Mutex<BTreeMap<ObjectKey, (Value, Instant)>>>,
+    /// Kinds that turned out to have no status subresource.
+    plain: Arc<Mutex<BTreeSet<Gvk>>>,
 }
 
 /// A status to write.
@@ -42,14 +44,13 @@ pub struct Report {
 impl Reporter {
     /// A reporter for the Gloo installed in `namespace`.
     pub fn new(client: Client, namespace: String) -> Self {
-        Reporter { client, namespace, written: Arc::default() }
+        Reporter { client, namespace, written: Arc::default(), plain: Arc::default() }
     }
 
     /// The statuses that differ from what the objects carry.
     pub fn due(&self, world: &World, cluster: &ClusterName, findings: &[Finding]) -> Vec<Report> {
         let now = Instant::now();
-        // Nothing panics while it is held.
-        let mut written = self.written.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut written = whole(&self.written);
         let mut due = Vec::new();
         for (group, kind, _) in REPORTED {
             for (key, body) in world.all(cluster.as_str(), group, kind) {
@@ -71,7 +72,7 @@ impl Reporter {
         for report in reports {
             if let Err(error) = self.write_one(&report).await {
                 tracing::debug!(object = %report.key, %error, "writing a status");
-                self.written.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&report.key);
+                whole(&self.written).remove(&report.key);
             }
         }
     }
@@ -83,16 +84,29 @@ impl Reporter {
         let resource = ApiResource::from_gvk_with_plural(&gvk, plural.unwrap_or_default());
         let api: Api<DynamicObject> =
             Api::namespaced_with(self.client.clone(), key.namespace.as_deref().unwrap_or_default(), &resource);
-        let patch = Patch::Merge(json!({ "status": { "statuses": { &self.namespace: report.status } } }));
-        let params = PatchParams { field_manager: Some(REPORTER.into()), ..PatchParams::default() };
-        // Gloo's Upstream has no status subresource; newer versions of the others have one.
-        match api.patch_status(&key.name, &params, &patch).await {
-            Err(kube::Error::Api(status)) if status.code == 404 => {
-                api.patch(&key.name, &params, &patch).await.map(drop)
-            }
-            other => other.map(drop),
+        // A merge keeps what it does not name: the reason of an older status must go.
+        let mut status = json!({ "reason": null });
+        for (field, value) in report.status.as_object().into_iter().flatten() {
+            status[field] = value.clone();
         }
+        let patch = Patch::Merge(json!({ "status": { "statuses": { &self.namespace: status } } }));
+        let params = PatchParams { field_manager: Some(REPORTER.into()), ..PatchParams::default() };
+        // Gloo's kinds have their status as a plain field; newer versions of some have a subresource.
+        if !whole(&self.plain).contains(&key.gvk) {
+            match api.patch_status(&key.name, &params, &patch).await {
+                Err(kube::Error::Api(status)) if status.code == 404 => {
+                    whole(&self.plain).insert(key.gvk.clone());
+                }
+                other => return other.map(drop),
+            }
+        }
+        api.patch(&key.name, &params, &patch).await.map(drop)
     }
+}
+
+/// Nothing panics while these are held, and each entry is whole by itself.
+fn whole<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What Gloo says of an object: Rejected with every error, Warning with every warning, else Accepted.
