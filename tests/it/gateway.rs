@@ -338,8 +338,8 @@ impl Scene {
         let (blue, green) = (range.address(2, 1), range.address(18, 1));
         let local = ClusterName::new("local").unwrap();
         let remote = ClusterName::new("remote").unwrap();
-        world.insert(&local, root.secret("failover-upstream", "local.failctl.internal", &root)).unwrap();
-        world.insert(&remote, root.secret("failover-downstream", "remote.failctl.internal", &root)).unwrap();
+        world.insert(&local, root.secret("failover-upstream", "local.failctl.internal", root)).unwrap();
+        world.insert(&remote, root.secret("failover-downstream", "remote.failctl.internal", root)).unwrap();
         edit(&mut world, "local", "EndpointSlice", "service-blue-1", |s| {
             s["endpoints"] = json!([{ "addresses": [blue.to_string()] }]);
         });

@@ -57,9 +57,9 @@ pub async fn run(config: ControlConfig, shutdown: CancellationToken) -> anyhow::
         .await
         .with_context(|| format!("the Gloo control plane of {} cannot listen on {}", config.cluster, config.bind))?;
     let (publish, snapshots) = tokio::sync::watch::channel(Arc::new(Snapshot::default()));
-    let reporter = status::Reporter::new(config.client.clone(), config.namespace.clone());
+    let (reporter, writer) = status::Reporter::new(config.client.clone(), config.namespace.clone());
     let watching = watch::run(config.client, config.cluster, publish, reporter, shutdown.clone());
-    let serving = serve(listener, snapshots, shutdown);
-    tokio::join!(watching, serving);
+    let serving = serve(listener, snapshots, shutdown.clone());
+    tokio::join!(watching, writer.run(shutdown), serving);
     Ok(())
 }

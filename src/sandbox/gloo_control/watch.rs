@@ -39,7 +39,7 @@ pub async fn run(
     client: Client,
     cluster: ClusterName,
     publish: watch::Sender<Arc<Snapshot>>,
-    reporter: status::Reporter,
+    mut reporter: status::Reporter,
     shutdown: CancellationToken,
 ) {
     let streams = WATCHED.iter().enumerate().map(|(i, kind)| events(&client, i, *kind).boxed());
@@ -48,7 +48,6 @@ pub async fn run(
     let mut addresses = Names::new();
     let mut look_up = tokio::time::interval(names::EVERY);
     look_up.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let reports = tokio_util::task::TaskTracker::new();
     loop {
         tokio::select! {
             () = shutdown.cancelled() => break,
@@ -81,18 +80,9 @@ pub async fn run(
             addresses = names::resolve(&wanted, &addresses).await;
             snapshot = snapshot.with_names(addresses.clone());
         }
-        let due = reporter.due(&seen.world, &seen.cluster, snapshot.findings());
+        reporter.report(&seen.world, &seen.cluster, snapshot.findings());
         publish.send_replace(Arc::new(snapshot));
-        let (reporter, stop) = (reporter.clone(), shutdown.clone());
-        reports.spawn(async move {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = reporter.write(due) => {}
-            }
-        });
     }
-    reports.close();
-    reports.wait().await;
 }
 
 fn events(
