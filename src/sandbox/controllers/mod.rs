@@ -76,7 +76,7 @@ pub async fn run_discovery(client: kube::Client, gloo: String, stop: Cancellatio
 fn pure(
     name: &'static str,
     reads: &'static [Kind],
-    reconcile: impl Fn(&observed::Observed, jiff::Timestamp) -> runner::Pass + Send + 'static,
+    reconcile: impl Fn(&observed::Observed, jiff::Timestamp) -> runner::Pass + Send + Sync + 'static,
 ) -> Controller {
     Controller { name, reads, reconcile: Box::new(reconcile) }
 }

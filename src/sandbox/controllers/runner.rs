@@ -51,7 +51,7 @@ impl From<Vec<Write>> for Pass {
 }
 
 /// A controller's decision. Time is an argument.
-pub type Reconcile = Box<dyn Fn(&Observed, Timestamp) -> Pass + Send>;
+pub type Reconcile = Box<dyn Fn(&Observed, Timestamp) -> Pass + Send + Sync>;
 
 /// One controller.
 pub struct Controller {
@@ -102,12 +102,16 @@ async fn work(cache: &Cache, controllers: &[Controller], writer: &Writer) {
 
 /// Sends the writes of a pass; says whether one failed.
 async fn send(writes: &[Write], cache: &Cache, writer: &Writer) -> bool {
-    let sent = futures::stream::iter(writes).map(|w| writer.send(w, cache)).buffer_unordered(PARALLEL);
-    let failures = sent.filter_map(|result| async { result.err() }).collect::<Vec<_>>().await;
-    for error in &failures {
-        tracing::info!(manager = writer.manager, "{error:#}");
+    let sends: Vec<_> = writes.iter().map(|w| writer.send(w, cache)).collect();
+    let mut sent = futures::stream::iter(sends).buffer_unordered(PARALLEL);
+    let mut failed = false;
+    while let Some(result) = sent.next().await {
+        if let Err(error) = result {
+            tracing::info!(manager = writer.manager, "{error:#}");
+            failed = true;
+        }
     }
-    !failures.is_empty()
+    failed
 }
 
 async fn sleep(pause: Option<Duration>, wake: Option<Timestamp>) {

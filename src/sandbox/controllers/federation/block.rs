@@ -185,7 +185,8 @@ mod tests {
             ingress: addresses.iter().map(ingress).collect(),
             ..Proxy::default()
         };
-        let instance = Instance { cluster: cluster.into(), region: format!("{cluster}-region"), proxies: vec![proxy] };
+        let region = format!("{cluster}-region");
+        let instance = Instance { cluster: cluster.into(), region, proxies: vec![proxy], ..Instance::default() };
         (cluster.into(), instance)
     }
 

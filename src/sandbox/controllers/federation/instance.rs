@@ -19,6 +19,8 @@ const REGION: &str = "topology.kubernetes.io/region";
 const ZONE: &str = "topology.kubernetes.io/zone";
 /// Label of gateway proxies.
 const PROXY: (&str, &str) = ("gloo", "gateway-proxy");
+/// Label of the control plane.
+const CONTROL: (&str, &str) = ("gloo", "gloo");
 
 /// One Gloo installation.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,6 +29,10 @@ pub struct Instance {
     pub cluster: String,
     /// Region of the nodes that run its proxies.
     pub region: String,
+    /// Version of the control plane, from its image's tag.
+    pub version: String,
+    /// Whether the control plane is the Enterprise edition's, from its image's name.
+    pub enterprise: bool,
     /// Its gateway proxies.
     pub proxies: Vec<Proxy>,
 }
@@ -40,8 +46,6 @@ pub struct Proxy {
     pub namespace: String,
     /// Version, from the image's tag.
     pub version: String,
-    /// Whether the image is the Enterprise edition's.
-    pub enterprise: bool,
     /// Pods: wanted, available, ready.
     pub replicas: [i64; 3],
     /// Zones of the nodes that run it, in order.
@@ -64,13 +68,18 @@ pub struct Ingress {
 impl Instance {
     /// Reads a cluster.
     pub fn observe(cluster: &str, seen: &Observed, gloo: &str) -> Self {
-        let template = |d: &Value| label(&d["spec"]["template"], PROXY.0) == Some(PROXY.1);
-        let deployments = seen.all(Kind::Deployment).filter(|d| namespace(d) == gloo && template(d) && !deleting(d));
-        let proxies: Vec<(Proxy, BTreeSet<&str>)> = deployments.map(|d| proxy(d, seen)).collect();
+        let part = |(key, value): (&'static str, &'static str)| {
+            let found = seen.all(Kind::Deployment).filter(move |d| namespace(d) == gloo && !deleting(d));
+            found.filter(move |d| label(&d["spec"]["template"], key) == Some(value))
+        };
+        let proxies: Vec<(Proxy, BTreeSet<&str>)> = part(PROXY).map(|d| proxy(d, seen)).collect();
+        let control = part(CONTROL).next().map_or("", image);
         let region = proxies.iter().flat_map(|(_, regions)| regions).next();
         Instance {
             cluster: cluster.into(),
             region: region.map(|r| (*r).to_string()).unwrap_or_default(),
+            version: tag(control).into(),
+            enterprise: control.contains("gloo-ee"),
             proxies: proxies.into_iter().map(|(p, _)| p).collect(),
         }
     }
@@ -88,7 +97,6 @@ impl Instance {
             name: text(p, "/name").into(),
             namespace: text(p, "/namespace").into(),
             version: text(p, "/version").into(),
-            enterprise: object["spec"]["isEnterprise"] == true,
             replicas: ["/replicas", "/availableReplicas", "/readyReplicas"].map(|f| number(p, f).unwrap_or(0)),
             zones: strings(p, "/zones"),
             ingress: list(p, "/ingressEndpoints").iter().map(ingress).collect(),
@@ -96,6 +104,8 @@ impl Instance {
         Instance {
             cluster: text(object, "/spec/cluster").into(),
             region: text(object, "/spec/region").into(),
+            version: text(object, "/spec/controlPlane/version").into(),
+            enterprise: object["spec"]["isEnterprise"] == true,
             proxies: list(object, "/spec/proxies").iter().map(proxy).collect(),
         }
     }
@@ -114,14 +124,13 @@ impl Instance {
                 "zones": p.zones, "ingressEndpoints": p.ingress.iter().map(ingress).collect::<Vec<_>>(),
             })
         };
-        let first = self.proxies.first();
         json!({
             "apiVersion": Kind::GlooInstance.api_version(), "kind": "GlooInstance",
             "metadata": {"name": format!("{}-{gloo}", self.cluster), "namespace": federation},
             "spec": {
                 "cluster": self.cluster, "region": self.region,
-                "isEnterprise": first.is_some_and(|p| p.enterprise),
-                "controlPlane": {"namespace": gloo, "version": first.map_or("", |p| &p.version)},
+                "isEnterprise": self.enterprise,
+                "controlPlane": {"namespace": gloo, "version": self.version},
                 "admin": {"writeNamespace": gloo},
                 "proxies": self.proxies.iter().map(proxy).collect::<Vec<_>>(),
             },
@@ -144,10 +153,17 @@ impl Instance {
     }
 }
 
+fn image(deployment: &Value) -> &str {
+    text(deployment, "/spec/template/spec/containers/0/image")
+}
+
+fn tag(image: &str) -> &str {
+    image.rsplit_once(':').map_or("", |(_, tag)| tag)
+}
+
 fn proxy<'a>(deployment: &'a Value, seen: &'a Observed) -> (Proxy, BTreeSet<&'a str>) {
     let labels = &deployment["spec"]["template"]["metadata"]["labels"];
     let nodes: Vec<&Value> = nodes_of(labels, namespace(deployment), seen);
-    let image = text(deployment, "/spec/template/spec/containers/0/image");
     let services = seen.all(Kind::Service).filter(|s| namespace(s) == namespace(deployment) && !deleting(s));
     let ingress = services.filter(|s| selects(&s["spec"]["selector"], labels)).flat_map(|s| ingress(s, &nodes));
     let zones: BTreeSet<&str> = nodes.iter().filter_map(|n| label(n, ZONE)).collect();
@@ -155,8 +171,7 @@ fn proxy<'a>(deployment: &'a Value, seen: &'a Observed) -> (Proxy, BTreeSet<&'a 
     let proxy = Proxy {
         name: name(deployment).into(),
         namespace: namespace(deployment).into(),
-        version: image.rsplit_once(':').map_or("", |(_, tag)| tag).into(),
-        enterprise: image.contains("gloo-ee"),
+        version: tag(image(deployment)).into(),
         replicas: ["/spec/replicas", "/status/availableReplicas", "/status/readyReplicas"].map(count),
         zones: zones.into_iter().map(String::from).collect(),
         ingress: ingress.collect(),
@@ -224,8 +239,11 @@ mod tests {
                 "metadata": {"name": "gateway-proxy", "namespace": "gloo-system"},
                 "spec": {"replicas": 1, "template": {
                     "metadata": {"labels": {"gloo": "gateway-proxy", "gateway-proxy": "live"}},
-                    "spec": {"containers": [{"image": "quay.io/solo-io/gloo-ee-envoy-wrapper:1.18.3"}]}}},
+                    "spec": {"containers": [{"image": "envoyproxy/envoy:v1.40.0"}]}}},
                 "status": {"availableReplicas": 1, "readyReplicas": 1}}),
+            json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "gloo", "namespace": "gloo-system"},
+                "spec": {"replicas": 0, "template": {"metadata": {"labels": {"gloo": "gloo"}},
+                    "spec": {"containers": [{"image": "quay.io/solo-io/gloo-ee:1.18.3"}]}}}}),
             service,
         ])
     }
