@@ -5,6 +5,7 @@ mod architecture;
 mod bad_input;
 mod certificates;
 mod child;
+mod diff;
 mod documents;
 mod drills;
 mod envoys;

@@ -2,6 +2,8 @@
 //! A program that is missing is a failure that names it, never a pass.
 #![allow(dead_code, reason = "each test uses what it needs of this")]
 
+pub mod fleet;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
