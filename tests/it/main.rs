@@ -1,6 +1,7 @@
 //! Every integration test, in one binary.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test fails by panicking, and its name is its documentation")]
 
+mod apply;
 mod architecture;
 mod bad_input;
 mod certificates;

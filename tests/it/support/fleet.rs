@@ -40,6 +40,7 @@ pub struct Cluster {
     /// Requests seen so far: `METHOD path`.
     pub log: Arc<Mutex<Vec<String>>>,
     fault: Arc<Mutex<Fault>>,
+    release: Arc<tokio::sync::Notify>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -47,6 +48,11 @@ impl Cluster {
     /// Breaks what comes.
     pub fn fault(&self, fault: Fault) {
         *self.fault.lock().unwrap() = fault;
+    }
+
+    /// Breaks the connections of requests that hang.
+    pub fn break_hung(&self) {
+        self.release.notify_waiters();
     }
 
     /// Whether a hang was reached.
@@ -172,6 +178,7 @@ impl Ground {
 
     /// Changes an object as somebody else, with a merge patch.
     pub fn patch_as(&self, cluster: &str, manager: &str, kind: &str, name: &str, patch: Value) -> Value {
+        let manager = manager.replace('/', "%2F");
         let path = format!("{}/{name}?fieldManager={manager}", place(kind));
         self.ask(cluster, "PATCH", &path, "application/merge-patch+json", Some(patch))
     }
@@ -328,8 +335,10 @@ async fn start() -> Cluster {
         writes: Arc::default(),
         log: Arc::default(),
         fault: Arc::default(),
+        release: Arc::default(),
     };
     let (writes, log, fault) = (front.writes.clone(), front.log.clone(), front.fault.clone());
+    let release = front.release.clone();
     let task = tokio::spawn(async move {
         let mut connections = tokio::task::JoinSet::new();
         loop {
@@ -342,7 +351,7 @@ async fn start() -> Cluster {
             });
         }
     });
-    Cluster { client, address, writes, log, fault, task }
+    Cluster { client, address, writes, log, fault, release, task }
 }
 
 #[derive(Clone)]
@@ -351,6 +360,7 @@ struct Front {
     writes: Arc<AtomicUsize>,
     log: Arc<Mutex<Vec<String>>>,
     fault: Arc<Mutex<Fault>>,
+    release: Arc<tokio::sync::Notify>,
 }
 
 type Answer = Result<http::Response<Full<bytes::Bytes>>, std::io::Error>;
@@ -376,7 +386,10 @@ impl Front {
         let forwarded = forwarded.body(kube::client::Body::from(body)).unwrap();
         let answer = self.client.send(forwarded).await.map_err(std::io::Error::other)?;
         match (fault, writes) {
-            (Fault::Hang(0), _) => std::future::pending::<()>().await,
+            (Fault::Hang(0), _) => {
+                self.release.notified().await;
+                return Err(std::io::Error::other("let go"));
+            }
             (Fault::Break(_), true) => return Err(std::io::Error::other("broken on purpose")),
             _ => {}
         }
