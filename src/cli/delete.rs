@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Ctx;
 use super::documents::DocumentArgs;
-use super::picture::{Ground, narrowed, site};
+use super::picture::{Ground, narrowed, owners as names, site};
 use super::road::{self, WriteArgs};
 use crate::cluster::{Want, observe};
 use crate::compile::{self, Compiled};
@@ -95,7 +95,8 @@ async fn away(ground: &Ground, args: &Args, gone: &[String]) -> Result<Plan, Fai
     if plan::others(&owners, &compiled.manifests, &world).is_empty() && world.clusters.values().all(|o| o.unreachable.is_none()) {
         owners.insert("fleet".into());
     }
-    let scope = Scope { owners: (!args.all).then_some(owners), first: ground.primaries() };
+    let scope =
+        Scope { owners: (!args.all).then_some(owners), first: ground.primaries(), names: names(documents, &site) };
     Ok(plan::removal(&scope, &compiled.manifests, &world))
 }
 

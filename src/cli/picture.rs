@@ -17,8 +17,9 @@ use crate::model::problem::Problem;
 use crate::plan::{self, Plan};
 use crate::spec::Documents;
 
-/// Stands for an address that is not known yet; what contains it is not written. (RFC 3849: for documentation.)
-const UNKNOWN: &str = "2001:db8::fa11:c71";
+/// Stands for an address that is not known yet, with a number for each; what contains one is not written.
+/// (RFC 3849: for documentation, so nobody's.)
+const UNKNOWN: &str = "2001:db8:fa11:c71::";
 
 /// What the user gave, and the way to the clusters.
 pub struct Ground {
@@ -86,21 +87,26 @@ pub async fn picture(ground: &Ground, lens: Lens) -> Result<Picture, Failure> {
     let world = observe(&ground.clients, &wants(ground, &draft, addresses)).await;
     let mut unknown = BTreeMap::new();
     let mut site = site(ground, &world, false);
-    for (cluster, gateway) in site.gateways.iter_mut().filter(|_| addresses) {
+    for (number, gateway) in site.gateways.values_mut().enumerate().filter(|_| addresses) {
         if let Err(problem) = gateway {
-            unknown.insert(cluster.clone(), problem.clone());
-            *gateway = Ok(placeholder());
+            let stand_in = placeholder(number);
+            unknown.insert(stand_in.host.clone(), problem.what.clone());
+            *gateway = Ok(stand_in);
         }
     }
     let mut compiled = compile::documents(documents, &site)?;
     compiled.manifests.retain(|m| lens.wave.is_none_or(|w| w == m.wave));
-    let why = unknown.values().map(|p| p.what.clone()).collect::<Vec<_>>().join("; ");
-    let waits = |m: &&Manifest| !unknown.is_empty() && m.body.to_string().contains(UNKNOWN);
+    let waits = |m: &Manifest| {
+        let body = if unknown.is_empty() { String::new() } else { m.body.to_string() };
+        let named = |host: &str| body.contains(&format!("\"{host}\""));
+        let why: Vec<_> = unknown.iter().filter(|(host, _)| named(host)).map(|(_, why)| why.clone()).collect();
+        (!why.is_empty()).then(|| (m.key.clone(), why.join("; ")))
+    };
     let options = plan::Options {
         force: lens.force,
         last: ground.primaries(),
         owners: owners(documents, &site),
-        unknown: compiled.manifests.iter().filter(waits).map(|m| (m.key.clone(), why.clone())).collect(),
+        unknown: compiled.manifests.iter().filter_map(waits).collect(),
     };
     let plan = plan::between(&compiled.manifests, &world, &options)
         .map_err(|problems| Failure { exit: Exit::Refused, ..Failure::input(problems) })?;
@@ -108,8 +114,8 @@ pub async fn picture(ground: &Ground, lens: Lens) -> Result<Picture, Failure> {
     Ok(Picture { compiled, world, plan, warnings })
 }
 
-fn placeholder() -> GatewayAddress {
-    GatewayAddress { host: UNKNOWN.into(), port: 15443 }
+fn placeholder(number: usize) -> GatewayAddress {
+    GatewayAddress { host: format!("{UNKNOWN}{:x}", number + 1), port: 15443 }
 }
 
 /// What a cluster's objects say about addresses and hosts; `draft`: as if every address were known.
@@ -118,7 +124,7 @@ pub fn site(ground: &Ground, world: &World, draft: bool) -> Site {
     let gateway = |cluster: &crate::model::fleet::Cluster| {
         let unreachable = world.clusters.get(cluster.name.as_str()).and_then(|o| o.unreachable.as_ref());
         match unreachable {
-            _ if draft => Ok(placeholder()),
+            _ if draft => Ok(placeholder(0)),
             Some(why) => Err(Problem::error("FCC0208", format!("{} cannot be reached: {why}", cluster.name))),
             None => address::service(world, cluster, named.service, named.port),
         }
@@ -165,7 +171,7 @@ pub fn narrowed(ground: &Ground, want: Want) -> Vec<Want> {
 }
 
 /// To which failover the objects belong that carry no label of ours.
-fn owners(documents: &Documents, site: &Site) -> BTreeMap<ObjectKey, String> {
+pub fn owners(documents: &Documents, site: &Site) -> BTreeMap<ObjectKey, String> {
     let mut owners = BTreeMap::new();
     for failover in &documents.failovers {
         let Ok(compiled) = compile::gloo::compile(&documents.fleet, failover, site) else { continue };

@@ -105,9 +105,9 @@ pub async fn apply(
     let mut broken: BTreeMap<String, String> = BTreeMap::new();
     for (index, wave) in plan.waves.iter().enumerate() {
         let (ready, waiting): (Vec<&Change>, Vec<&Change>) =
-            wave.iter().filter(|c| c.action != Action::Keep).partition(|c| reason(&broken, &c.owner).is_none());
+            wave.iter().filter(|c| c.action != Action::Keep).partition(|c| reason(&broken, c).is_none());
         for change in waiting {
-            let why = reason(&broken, &change.owner).unwrap_or_default();
+            let why = reason(&broken, change).unwrap_or_default();
             hold(&mut report, &tell, change.key.clone(), Some(change.action), why, false);
         }
         for blocked in plan.blocked.iter().filter(|b| b.wave == index) {
@@ -146,9 +146,12 @@ pub async fn apply(
     report
 }
 
-/// Why an owner must wait: something of its own failed, or something that all share.
-fn reason(broken: &BTreeMap<String, String>, owner: &str) -> Option<String> {
-    broken.get(owner).or_else(|| broken.get("fleet")).cloned()
+/// Why a change must wait: something of its own owner failed, or something that all share. What all share is taken
+/// away only when nobody is left who uses it.
+fn reason(broken: &BTreeMap<String, String>, change: &Change) -> Option<String> {
+    let shared_goes = change.owner == "fleet" && matches!(change.action, Action::Delete | Action::Release);
+    let anyone = shared_goes.then(|| broken.values().next()).flatten();
+    broken.get(&change.owner).or_else(|| broken.get("fleet")).or(anyone).cloned()
 }
 
 fn hold(

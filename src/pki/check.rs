@@ -150,6 +150,12 @@ fn chains_to(
         // The usage has its own rule.
         Err(webpki::Error::RequiredEkuNotFoundContext(_)) => {}
         Err(webpki::Error::UnknownIssuer) => return Err(format!("its issuer ({}) is not in it", leaf.issuer)),
+        Err(webpki::Error::InvalidSignatureForPublicKey) => {
+            return Err(format!("another root of the same name ({}) signed it", leaf.issuer));
+        }
+        Err(webpki::Error::CaUsedAsEndEntity) => {
+            return Err("it is an authority's own certificate, and not in it".into());
+        }
         Err(e) => return Err(e.to_string()),
     }
     let expired = trusted.iter().filter_map(|c| facts(c).ok()).find(|f| f.subject == leaf.issuer && now > f.not_after);

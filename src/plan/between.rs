@@ -182,8 +182,9 @@ fn foreign(key: &ObjectKey, there: &Value) -> Problem {
     let mut managers: Vec<_> = managers(there);
     managers.dedup();
     let by = if managers.is_empty() { String::new() } else { format!(" (written by {})", managers.join(", ")) };
-    Problem::error("FCP0101", format!("{key} exists and failctl did not create it{by}"))
-        .hint("look at it with `failctl diff --force`; `--force` takes it over, `delete` would then remove it")
+    Problem::error("FCP0101", format!("{key} exists and failctl did not create it{by}")).hint(
+        "`--force` takes it over, and `failctl delete` would then remove it; without, rename or remove one of the two",
+    )
 }
 
 /// Who wrote an object, by its own record.

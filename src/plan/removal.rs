@@ -21,11 +21,17 @@ pub struct Scope {
     pub owners: Option<BTreeSet<String>>,
     /// Clusters that are taken down first within a wave: the primaries.
     pub first: BTreeSet<ClusterName>,
+    /// Owners of objects that carry no label of ours: fields in other people's objects.
+    pub names: BTreeMap<ObjectKey, String>,
 }
 
 impl Scope {
     fn has(&self, owner: &str) -> bool {
         self.owners.as_ref().is_none_or(|o| o.contains(owner))
+    }
+
+    fn owner(&self, manifest: &Manifest) -> String {
+        self.names.get(&manifest.key).cloned().unwrap_or_else(|| owner_of(&manifest.body))
     }
 }
 
@@ -54,7 +60,7 @@ pub fn removal(scope: &Scope, desired: &[Manifest], observed: &World) -> Plan {
     }
     let unreachable: BTreeMap<_, _> =
         observed.clusters.iter().filter_map(|(c, o)| Some((c.clone(), o.unreachable.clone()?))).collect();
-    let out_of_reach = |m: &&Manifest| unreachable.contains_key(&m.key.cluster) && scope.has(&owner_of(&m.body));
+    let out_of_reach = |m: &&Manifest| unreachable.contains_key(&m.key.cluster) && scope.has(&scope.owner(m));
     let missing: Vec<_> = desired.iter().filter(out_of_reach).map(|m| (m, slot(m.wave, &m.key))).collect();
     for (_, slot) in &missing {
         waves.entry(*slot).or_default();
@@ -62,7 +68,7 @@ pub fn removal(scope: &Scope, desired: &[Manifest], observed: &World) -> Plan {
     let blocked = missing.into_iter().map(|(m, slot)| Blocked {
         key: m.key.clone(),
         wave: waves.keys().position(|s| *s == slot).unwrap_or(0),
-        owner: owner_of(&m.body),
+        owner: scope.owner(m),
         why: unreachable.get(&m.key.cluster).cloned().unwrap_or_default(),
         reason: Reason::Unreachable,
     });
@@ -98,7 +104,7 @@ fn delete(key: &ObjectKey, wave: Wave, owner: &str, there: &Value) -> Change {
 
 fn wanted_away(scope: &Scope, manifests: &[&Manifest], there: &Value) -> Option<Change> {
     let manifest = manifests[0];
-    let owner = owner_of(&manifest.body);
+    let owner = scope.owner(manifest);
     match &manifest.hold {
         Hold::Own if is_ours(there) => {
             let owner = owner_of(there);

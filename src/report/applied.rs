@@ -123,6 +123,9 @@ impl ApplyReport {
 
     fn sentence(&self) -> String {
         let Summary { done, failed, held } = self.summary;
+        if self.objects.is_empty() {
+            return "nothing to do".into();
+        }
         let tried = match self.dry_run {
             "none" => "",
             "server" => " (server dry run: nothing was written)",

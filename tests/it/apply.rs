@@ -185,7 +185,13 @@ fn a_virtual_service_that_changes_under_our_hands_is_read_again() {
     // The fourth write to local is the routes; the answer to the third gives somebody time to be faster.
     let child = ground.start(&["apply", "--yes"]);
     for n in 0..40 {
-        ground.patch_as("local", "busy", "VirtualService", "mine", json!({"metadata": {"annotations": {"n": n.to_string()}}}));
+        ground.patch_as(
+            "local",
+            "busy",
+            "VirtualService",
+            "mine",
+            json!({"metadata": {"annotations": {"n": n.to_string()}}}),
+        );
     }
     let out = child.wait_with_output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
@@ -195,9 +201,7 @@ fn a_virtual_service_that_changes_under_our_hands_is_read_again() {
 #[test]
 fn documents_of_the_user_are_applied_as_they_stand_and_only_what_we_created_is_deleted_again() {
     let ground = Ground::new();
-    let config = |name: &str| {
-        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}, "data": {"a": "1"}})
-    };
+    let config = |name: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}, "data": {"a": "1"}});
     let mut old = config("old");
     old["data"] = json!({"b": "2"});
     ground.put("remote", old);
@@ -242,7 +246,9 @@ fn killed_after_any_write_a_rerun_completes_it_and_ends_in_the_same_world() {
 }
 
 /// Without what differs from one cluster to the next.
-fn strip(mut world: std::collections::BTreeMap<String, serde_json::Value>) -> std::collections::BTreeMap<String, serde_json::Value> {
+fn strip(
+    mut world: std::collections::BTreeMap<String, serde_json::Value>,
+) -> std::collections::BTreeMap<String, serde_json::Value> {
     for object in world.values_mut() {
         let metadata = object["metadata"].as_object_mut().unwrap();
         ["uid", "creationTimestamp"].iter().for_each(|f| drop(metadata.shift_remove(*f)));
@@ -278,12 +284,20 @@ fn wait_ends_when_everything_is_accepted_and_fails_when_something_is_rejected() 
     let ground = Ground::new();
     let ran = ground.run(&["apply", "--yes", "--wait", "--timeout", "300ms"]);
     assert_eq!(ran.code, Some(8), "{}", ran.err);
-    assert!(ran.err.contains("local: FailoverScheme gloo-system/color is not accepted yet: nobody has looked at it yet"));
+    assert!(
+        ran.err.contains("local: FailoverScheme gloo-system/color is not accepted yet: nobody has looked at it yet")
+    );
     let say = |scheme: &str| {
         let state = |s: &str| json!({"status": {"statuses": {"gloo-system": {"state": s}}}});
         ground.patch_as("local", "gloo", "Upstream", BLUE, state("Accepted"));
         ground.patch_as("local", "gloo", "VirtualService", "default", state("Accepted"));
-        ground.patch_as("remote", "gloo", "Gateway", "failover-gateway", json!({"status": {"statuses": {"gloo-system": {"state": 1}}}}));
+        ground.patch_as(
+            "remote",
+            "gloo",
+            "Gateway",
+            "failover-gateway",
+            json!({"status": {"statuses": {"gloo-system": {"state": 1}}}}),
+        );
         let scheme = json!({"status": {"state": scheme, "message": "no such cluster"}});
         ground.patch_as("local", "federation", "FailoverScheme", "color/status", scheme);
     };

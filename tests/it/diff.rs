@@ -27,7 +27,13 @@ fn what_somebody_changed_in_our_fields_differs_and_what_is_theirs_does_not() {
     ground.patch_as("local", "somebody", "Upstream", blue, json!({"spec": {"ignoreHealthOnHostRemoval": true}}));
     assert_eq!(ground.run(&["diff"]).code, Some(0));
     ground.patch_as("local", "somebody", "Upstream", blue, json!({"spec": {"healthChecks": []}}));
-    ground.patch_as("remote", "somebody", "Service", "failover", json!({"spec": {"selector": {"gateway-proxy": "dead"}}}));
+    ground.patch_as(
+        "remote",
+        "somebody",
+        "Service",
+        "failover",
+        json!({"spec": {"selector": {"gateway-proxy": "dead"}}}),
+    );
     ground.golden("diff_drift", &["diff"]);
     ground.golden("diff_drift_json", &["diff", "-o", "json"]);
 }
@@ -42,7 +48,10 @@ fn values_of_secrets_never_appear() {
     let given = json!({"apiVersion": "v1", "kind": "Secret", "type": "Opaque",
         "metadata": {"name": "given", "namespace": "gloo-system"}, "stringData": {"password": "open sesame"}});
     ground.write("given.yaml", &given.to_string());
-    for args in [&["diff", "-f", "failctl.yaml", "-f", "remote=given.yaml"][..], &["diff", "-f", "failctl.yaml", "-f", "remote=given.yaml", "-o", "yaml"]] {
+    for args in [
+        &["diff", "-f", "failctl.yaml", "-f", "remote=given.yaml"][..],
+        &["diff", "-f", "failctl.yaml", "-f", "remote=given.yaml", "-o", "yaml"],
+    ] {
         let ran = ground.run(args);
         assert_eq!(ran.code, Some(1), "{}", ran.err);
         let all = ran.out + &ran.err;

@@ -136,9 +136,7 @@ impl Ground {
 
     fn kubeconfig(&self) -> String {
         let contexts = [("local", "gloo-fed"), ("remote", "gloo-fed-2")];
-        let cluster = |(n, _): &(&str, &str)| {
-            json!({"name": n, "cluster": {"server": format!("http://{}", self.clusters[n].address)}})
-        };
+        let cluster = |(n, _): &(&str, &str)| json!({"name": n, "cluster": {"server": format!("http://{}", self.clusters[n].address)}});
         let context = |(n, c): &(&str, &str)| json!({"name": c, "context": {"cluster": n, "user": "admin"}});
         json!({
             "apiVersion": "v1", "kind": "Config", "preferences": {}, "current-context": "somewhere-else",
@@ -209,7 +207,9 @@ impl Ground {
                 for item in list["items"].as_array().unwrap() {
                     let mut item = item.clone();
                     let metadata = item["metadata"].as_object_mut().unwrap();
-                    ["managedFields", "resourceVersion", "generation"].iter().for_each(|f| drop(metadata.shift_remove(*f)));
+                    ["managedFields", "resourceVersion", "generation"]
+                        .iter()
+                        .for_each(|f| drop(metadata.shift_remove(*f)));
                     let name = metadata["name"].as_str().unwrap().to_string();
                     world.insert(format!("{cluster} {kind} {name}"), item);
                 }
@@ -249,7 +249,12 @@ impl Ground {
     pub fn golden(&self, name: &str, args: &[&str]) -> Ran {
         let ran = self.run(args);
         let code = ran.code.map_or("a signal".into(), |c| c.to_string());
-        let text = format!("$ failctl {}\n--- exit code {code}\n--- stdout\n{}--- stderr\n{}", args.join(" "), ran.out, ran.err);
+        let text = format!(
+            "$ failctl {}\n--- exit code {code}\n--- stdout\n{}--- stderr\n{}",
+            args.join(" "),
+            ran.out,
+            ran.err
+        );
         super::golden(&format!("tests/golden/cli/{name}.txt"), &self.steady(&text));
         ran
     }
