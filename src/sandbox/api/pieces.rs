@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::kinds::{Resource, Sub};
+use super::printing::{Include, Printer};
 use super::schema::{FieldError, Shape, custom};
 use super::status::Status;
-use super::{defaults, protobuf, ssa, strategic};
+use super::{defaults, openapi, protobuf, ssa, strategic};
 
 pub use strategic::json_merge;
 
@@ -113,29 +114,32 @@ pub fn strategic(kind: &Resource, live: &Value, patch: &Value) -> Option<Result<
 }
 
 /// `meta.k8s.io/v1 Table`.
-pub fn table(_kind: &Resource, objects: &[&Value], include: &str, metadata: Value, _now: jiff::Timestamp) -> Value {
-    let rows: Vec<Value> = objects
-        .iter()
-        .map(|o| {
-            let object = match include {
-                "None" => Value::Null,
-                "Object" => Value::clone(o),
-                _ => super::negotiate::metadata_only(o),
-            };
-            json!({"cells": [o["metadata"]["name"], o["metadata"]["creationTimestamp"]], "object": object})
-        })
-        .collect();
-    json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "rows": rows, "columnDefinitions": [
-        {"name": "Name", "type": "string", "format": "name", "description": "", "priority": 0},
-        {"name": "Age", "type": "string", "format": "", "description": "", "priority": 0}]})
+pub fn table(kind: &Resource, objects: &[&Value], include: &str, metadata: Value, now: jiff::Timestamp) -> Value {
+    let printer = match &kind.custom {
+        Some(custom) => Printer::custom(&custom.columns),
+        None => Printer::builtin(&kind.group, &kind.kind),
+    };
+    printer.table(objects, Include::parse(Some(include)), metadata, now)
+}
+
+fn described(kinds: &[Arc<Resource>]) -> Vec<openapi::Kind<'_>> {
+    let kinds = kinds.iter().map(|k| openapi::Kind {
+        group: &k.group,
+        version: &k.version,
+        kind: &k.kind,
+        plural: &k.plural,
+        namespaced: k.namespaced,
+        schema: k.custom.as_ref().and_then(|c| c.schema.as_ref()),
+    });
+    kinds.collect()
 }
 
 /// `/openapi/v3`.
-pub fn openapi_index(_kinds: &[Arc<Resource>]) -> Value {
-    json!({"paths": {}})
+pub fn openapi_index(kinds: &[Arc<Resource>]) -> Value {
+    openapi::index(&described(kinds))
 }
 
 /// `/openapi/v3/…`.
-pub fn openapi_document(_group: &str, _version: &str, _kinds: &[Arc<Resource>]) -> Option<Value> {
-    None
+pub fn openapi_document(group: &str, version: &str, kinds: &[Arc<Resource>]) -> Option<Value> {
+    openapi::document(group, version, &described(kinds))
 }
