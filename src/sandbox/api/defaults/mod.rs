@@ -15,12 +15,17 @@ use super::schema::Shape;
 /// Kinds that are not built in are left as they are. Doing it twice changes nothing.
 pub fn complete(group: &str, version: &str, kind: &str, object: &mut Value) {
     let Some(shape) = Shape::builtin(group, version, kind) else { return };
+    // An empty list of owners is a request to forget them, not an empty field.
+    let owners = object.pointer_mut("/metadata/managedFields").map(Value::take);
     shape.prune(object);
     let Some(fields) = object.as_object_mut() else { return };
-    if let Some(meta) = fields.get_mut("metadata").and_then(Value::as_object_mut)
-        && meta.get("creationTimestamp").is_some_and(Value::is_null)
-    {
-        meta.shift_remove("creationTimestamp");
+    if let Some(meta) = fields.get_mut("metadata").and_then(Value::as_object_mut) {
+        if meta.get("creationTimestamp").is_some_and(Value::is_null) {
+            meta.shift_remove("creationTimestamp");
+        }
+        if let Some(owners) = owners.filter(Value::is_array) {
+            meta.insert("managedFields".into(), owners);
+        }
     }
     match (group, kind) {
         ("", "Namespace") => namespace(fields),
@@ -39,7 +44,13 @@ pub fn complete(group: &str, version: &str, kind: &str, object: &mut Value) {
         ("", "Endpoints") => {
             each(fields, "subsets", |subset| each(subset, "ports", |port| set(port, "protocol", json!("TCP"))));
         }
-        ("apps", _) => workload(kind, child(fields, "spec")),
+        ("apps", _) => {
+            workload(kind, child(fields, "spec"));
+            if kind == "DaemonSet" {
+                let annotations = child(child(fields, "metadata"), "annotations");
+                set(annotations, "deprecated.daemonset.template.generation", json!("0"));
+            }
+        }
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => binding(fields),
         ("discovery.k8s.io", "EndpointSlice") => each(fields, "ports", |port| {
             set(port, "name", json!(""));
@@ -131,7 +142,7 @@ fn service(spec: &mut Fields) {
     set(spec, "sessionAffinity", json!("None"));
     if spec["sessionAffinity"] == "ClientIP" {
         set(child(child(spec, "sessionAffinityConfig"), "clientIP"), "timeoutSeconds", json!(10800));
-    } else {
+    } else if spec["sessionAffinity"] == "None" {
         spec.shift_remove("sessionAffinityConfig");
     }
     set(spec, "type", json!("ClusterIP"));
@@ -143,7 +154,7 @@ fn service(spec: &mut Fields) {
         }
     });
     let kind = spec["type"].as_str().unwrap_or_default().to_owned();
-    if kind != "ExternalName" {
+    if ["ClusterIP", "NodePort", "LoadBalancer"].contains(&kind.as_str()) {
         set(spec, "internalTrafficPolicy", json!("Cluster"));
     }
     let external = spec.get("externalIPs").and_then(Value::as_array).is_some_and(|ips| !ips.is_empty());
@@ -174,6 +185,7 @@ fn workload(kind: &str, spec: &mut Fields) {
                 set(rolling, "maxUnavailable", json!("25%"));
                 set(rolling, "maxSurge", json!("25%"));
             }
+            zeroes(strategy, &["maxUnavailable", "maxSurge"]);
         }
         "ReplicaSet" => set(spec, "replicas", json!(1)),
         "StatefulSet" => {
@@ -181,10 +193,11 @@ fn workload(kind: &str, spec: &mut Fields) {
             set(spec, "revisionHistoryLimit", json!(10));
             set(spec, "podManagementPolicy", json!("OrderedReady"));
             let update = child(spec, "updateStrategy");
-            set(update, "type", json!("RollingUpdate"));
-            if update["type"] == "RollingUpdate" {
-                set(child(update, "rollingUpdate"), "partition", json!(0));
+            if update.get("type").is_none() {
+                update.insert("type".into(), json!("RollingUpdate"));
+                child(update, "rollingUpdate");
             }
+            zeroes(update, &["partition"]);
             let claims = child(spec, "persistentVolumeClaimRetentionPolicy");
             set(claims, "whenDeleted", json!("Retain"));
             set(claims, "whenScaled", json!("Retain"));
@@ -199,10 +212,16 @@ fn workload(kind: &str, spec: &mut Fields) {
                 set(rolling, "maxUnavailable", json!(1));
                 set(rolling, "maxSurge", json!(0));
             }
+            zeroes(update, &["maxUnavailable", "maxSurge"]);
         }
         _ => return,
     }
     within(spec, "template", |template| pods::spec(child(template, "spec")));
+}
+
+/// Whatever the strategy, a `rollingUpdate` that is there has all its numbers.
+fn zeroes(strategy: &mut Fields, names: &[&str]) {
+    within(strategy, "rollingUpdate", |rolling| names.iter().for_each(|name| set(rolling, name, json!(0))));
 }
 
 fn binding(fields: &mut Fields) {

@@ -8,6 +8,7 @@ use super::{Fields, child, each, set, within};
 pub(super) fn pod(spec: &mut Fields) {
     self::spec(spec);
     set(spec, "enableServiceLinks", json!(true));
+    let host_network = spec.get("hostNetwork").and_then(Value::as_bool).unwrap_or(false);
     for list in ["containers", "initContainers"] {
         each(spec, list, |container| {
             within(container, "resources", |resources| {
@@ -17,7 +18,17 @@ pub(super) fn pod(spec: &mut Fields) {
                     limits.into_iter().for_each(|(name, limit)| set(requests, &name, limit));
                 }
             });
+            if host_network {
+                each(container, "ports", host_port);
+            }
         });
+    }
+}
+
+/// On the host's network every port of a container is one of the host.
+fn host_port(port: &mut Fields) {
+    if let Some(number) = port.get("containerPort").cloned().filter(|number| number != 0) {
+        set(port, "hostPort", number);
     }
 }
 
@@ -34,14 +45,13 @@ pub(super) fn spec(spec: &mut Fields) {
         (None, Some(name)) => drop(spec.insert("serviceAccountName".into(), name)),
         (None, None) => {}
     }
-    let host_network = spec.get("hostNetwork").and_then(Value::as_bool).unwrap_or(false);
     for list in ["containers", "initContainers", "ephemeralContainers"] {
-        each(spec, list, |c| container(c, host_network));
+        each(spec, list, container);
     }
     each(spec, "volumes", volume);
 }
 
-fn container(container: &mut Fields, host_network: bool) {
+fn container(container: &mut Fields) {
     set(container, "terminationMessagePath", json!("/dev/termination-log"));
     set(container, "terminationMessagePolicy", json!("File"));
     let image = container.get("image").and_then(Value::as_str).unwrap_or_default();
@@ -50,12 +60,7 @@ fn container(container: &mut Fields, host_network: bool) {
     let tag = last.split_once('@').map_or_else(|| last.split_once(':').map_or("latest", |(_, tag)| tag), |_| "digest");
     let policy = if tag == "latest" { "Always" } else { "IfNotPresent" };
     set(container, "imagePullPolicy", json!(policy));
-    each(container, "ports", |port| {
-        set(port, "protocol", json!("TCP"));
-        if host_network && let Some(number) = port.get("containerPort").cloned() {
-            set(port, "hostPort", number);
-        }
-    });
+    each(container, "ports", |port| set(port, "protocol", json!("TCP")));
     each(container, "env", |env| {
         within(env, "valueFrom", |from| {
             within(from, "fieldRef", |field| {
@@ -96,12 +101,20 @@ fn volume(volume: &mut Fields) {
     for source in ["secret", "configMap", "projected", "downwardAPI"] {
         within(volume, source, |source| set(source, "defaultMode", json!(420)));
     }
-    within(volume, "rbd", |rbd| {
-        for (name, value) in [("pool", "rbd"), ("user", "admin"), ("keyring", "/etc/ceph/keyring")] {
-            set(rbd, name, json!(value));
-        }
-    });
-    within(volume, "iscsi", |iscsi| set(iscsi, "iscsiInterface", json!("default")));
+    for (source, name, value) in [
+        ("rbd", "pool", json!("rbd")),
+        ("rbd", "user", json!("admin")),
+        ("rbd", "keyring", json!("/etc/ceph/keyring")),
+        ("iscsi", "iscsiInterface", json!("default")),
+        ("azureDisk", "cachingMode", json!("ReadWrite")),
+        ("azureDisk", "fsType", json!("ext4")),
+        ("azureDisk", "readOnly", json!(false)),
+        ("azureDisk", "kind", json!("Shared")),
+        ("scaleIO", "storageMode", json!("ThinProvisioned")),
+        ("scaleIO", "fsType", json!("xfs")),
+    ] {
+        within(volume, source, |source| set(source, name, value));
+    }
     within(volume, "ephemeral", |ephemeral| {
         within(ephemeral, "volumeClaimTemplate", |claim| {
             within(claim, "spec", |spec| set(spec, "volumeMode", json!("Filesystem")));
