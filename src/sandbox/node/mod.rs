@@ -17,11 +17,13 @@ pub mod image;
 mod kubelet;
 pub mod logs;
 mod manager;
+mod mux;
 mod pod;
 mod probe;
 mod process;
 mod registration;
 mod registry;
+mod spdy;
 mod status;
 
 use std::collections::BTreeMap;
@@ -92,7 +94,7 @@ pub async fn start(config: NodeConfig) -> anyhow::Result<NodeHandle> {
     let (power, powered) = watch::channel(Power::On);
     let registry = Arc::new(registry::Registry::default());
     let endpoint = (config.address, config.kubelet_port).into();
-    let kubelet = Kubelet::bind(endpoint, registry.clone(), powered.clone()).await?;
+    let kubelet = Kubelet::bind(endpoint, registry.clone(), config.keeper.clone(), powered.clone()).await?;
     let uid = registration::register(&config).await.with_context(|| format!("registering node {}", config.name))?;
     let mut tasks = JoinSet::new();
     let heart = registration::keep_alive(config.clone(), uid, powered.clone());

@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use k8s_openapi::api::core::v1::Pod;
-use tokio::sync::watch;
 
 use super::logs::Logs;
 
@@ -26,7 +25,6 @@ pub struct PodEntry {
     /// Its unique id: another pod of the same name is another pod.
     pub uid: String,
     /// Its address.
-    #[expect(dead_code, reason = "read by exec and port-forward")]
     pub ip: IpAddr,
     /// Where its containers have a directory each.
     pub dir: PathBuf,
@@ -38,8 +36,6 @@ pub struct PodEntry {
 #[derive(Debug, Default)]
 pub struct ContainerEntry {
     inside: Mutex<Inside>,
-    /// Whether it runs.
-    running: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +44,7 @@ struct Inside {
     previous: Option<Logs>,
     env: BTreeMap<String, String>,
     begun: bool,
+    running: bool,
 }
 
 impl ContainerEntry {
@@ -63,14 +60,15 @@ impl ContainerEntry {
         }
         inside.begun = true;
         inside.env = env;
-        self.running.send_replace(true);
+        inside.running = true;
         inside.logs.clone()
     }
 
     /// The run has ended: its log is complete.
     pub fn end(&self) {
-        self.inside().logs.close();
-        self.running.send_replace(false);
+        let mut inside = self.inside();
+        inside.logs.close();
+        inside.running = false;
     }
 
     /// The log of the current run (of the last one, when none runs); None before the first.
@@ -84,16 +82,10 @@ impl ContainerEntry {
         self.inside().previous.clone()
     }
 
-    #[expect(dead_code, reason = "read by exec")]
     /// The environment of the current run; None when none runs.
     pub fn env(&self) -> Option<BTreeMap<String, String>> {
-        self.running.borrow().then(|| self.inside().env.clone())
-    }
-
-    #[expect(dead_code, reason = "read by attach")]
-    /// Tells when the container starts and ends.
-    pub fn running(&self) -> watch::Receiver<bool> {
-        self.running.subscribe()
+        let inside = self.inside();
+        inside.running.then(|| inside.env.clone())
     }
 }
 

@@ -6,8 +6,13 @@
 //! connections of other users of this machine are refused.
 
 mod access;
+mod channels;
+mod exec;
+mod forward;
 mod logs;
 mod route;
+mod terminal;
+mod upgrade;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -15,6 +20,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
@@ -23,13 +29,15 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::pki_types::PrivateKeyDer;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::Power;
-use super::registry::Registry;
-use route::{Query, Route};
+use super::registry::{PodEntry, Registry};
+use crate::sandbox::child::Keeper;
+use route::{Query, Route, Target};
+use upgrade::Upgrade;
 
 /// An answer: whole or as it comes.
 type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
@@ -40,11 +48,17 @@ pub struct Kubelet {
     tls: TlsAcceptor,
     power: watch::Receiver<Power>,
     shared: Arc<Shared>,
+    streams: mpsc::UnboundedReceiver<Conversation>,
 }
+
+/// A conversation that has outgrown HTTP: runs until it is over, is over when dropped.
+type Conversation = BoxFuture<'static, ()>;
 
 /// What requests work with.
 struct Shared {
     registry: Arc<Registry>,
+    keeper: Keeper,
+    streams: mpsc::UnboundedSender<Conversation>,
 }
 
 impl Kubelet {
@@ -52,44 +66,50 @@ impl Kubelet {
     pub async fn bind(
         address: SocketAddr,
         registry: Arc<Registry>,
+        keeper: Keeper,
         power: watch::Receiver<Power>,
     ) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(address).await.with_context(|| format!("kubelet endpoint {address}"))?;
-        Ok(Kubelet { listener, tls: tls(address)?, power, shared: Arc::new(Shared { registry }) })
+        let (sender, streams) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared { registry, keeper, streams: sender });
+        Ok(Kubelet { listener, tls: tls(address)?, power, shared, streams })
     }
 
-    /// Serves until dropped; open connections are cut then.
-    pub async fn serve(self) {
-        let mut connections = JoinSet::new();
+    /// Serves until dropped; open connections and conversations are cut then.
+    pub async fn serve(mut self) {
+        let mut running = JoinSet::new();
         loop {
-            let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
-                Some(_) = connections.join_next(), if !connections.is_empty() => continue,
-            };
-            let (stream, peer) = match accepted {
-                Ok(accepted) => accepted,
-                // Out of file descriptors: those in use must go first.
-                Err(_) => {
-                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-                    continue;
-                }
-            };
-            // Without power there is nobody to answer.
-            if *self.power.borrow() == Power::Off {
-                continue;
-            }
-            let (tls, shared, mut power) = (self.tls.clone(), self.shared.clone(), self.power.clone());
-            connections.spawn(async move {
-                tokio::select! {
-                    result = connection(stream, peer, tls, shared) => {
-                        if let Err(e) = result {
-                            tracing::debug!("kubelet endpoint, from {peer}: {e:#}");
-                        }
+            let conversation = tokio::select! {
+                Some(_) = running.join_next(), if !running.is_empty() => continue,
+                Some(conversation) = self.streams.recv() => conversation,
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, peer)) => self.conversation(stream, peer),
+                    Err(_) => {
+                        // Out of file descriptors: those in use must go first.
+                        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                        continue;
                     }
+                },
+            };
+            // Without power there is nobody to talk to.
+            let mut power = self.power.clone();
+            running.spawn(async move {
+                tokio::select! {
+                    biased;
                     _ = power.wait_for(|p| *p == Power::Off) => {}
+                    () = conversation => {}
                 }
             });
         }
+    }
+
+    fn conversation(&self, stream: TcpStream, peer: SocketAddr) -> Conversation {
+        let (tls, shared) = (self.tls.clone(), self.shared.clone());
+        Box::pin(async move {
+            if let Err(e) = connection(stream, peer, tls, shared).await {
+                tracing::debug!("kubelet endpoint, from {peer}: {e:#}");
+            }
+        })
     }
 }
 
@@ -125,19 +145,93 @@ async fn connection(stream: TcpStream, peer: SocketAddr, tls: TlsAcceptor, share
 
 impl Shared {
     async fn answer(&self, request: Request<Incoming>) -> Answer {
-        let query = Query::of(request.uri());
-        let route = match Route::of(request.method(), request.uri().path()) {
-            Ok(route) => route,
-            Err((status, message)) => return text(status, message),
-        };
-        match route {
-            Route::Health => text(StatusCode::OK, "ok"),
-            Route::Pods => self.pods(),
-            Route::Logs { namespace, pod, container } => match self.registry.get(namespace, pod) {
-                Some(entry) => logs::answer(&entry, container, &query),
-                None => text(StatusCode::NOT_FOUND, format!("pod \"{pod}\" not found")),
+        let uri = request.uri().clone();
+        let query = Query::of(&uri);
+        match Route::of(request.method(), uri.path()) {
+            Err((status, message)) => text(status, message),
+            Ok(Route::Health) => text(StatusCode::OK, "ok"),
+            Ok(Route::Pods) => self.pods(),
+            Ok(Route::Logs(target)) => match self.pod(target.namespace, target.pod) {
+                Ok(entry) => logs::answer(&entry, target.container, &query),
+                Err(answer) => answer,
             },
+            Ok(Route::Exec(target)) => self.exec(request, target, &query).unwrap_or_else(|answer| answer),
+            Ok(Route::Attach(target)) => self.attach(request, target, &query).unwrap_or_else(|answer| answer),
+            Ok(Route::Forward { namespace, pod }) => {
+                self.forward(request, namespace, pod, &query).unwrap_or_else(|answer| answer)
+            }
         }
+    }
+
+    fn pod(&self, namespace: &str, pod: &str) -> Result<Arc<PodEntry>, Answer> {
+        let entry = self.registry.get(namespace, pod);
+        entry.ok_or_else(|| text(StatusCode::NOT_FOUND, format!("pod \"{pod}\" not found")))
+    }
+
+    /// A conversation goes on after its answer.
+    fn begin(&self, conversation: impl Future<Output = ()> + Send + 'static) {
+        // An endpoint that is gone has nobody to talk to.
+        let _ = self.streams.send(Box::pin(conversation));
+    }
+
+    fn exec(&self, request: Request<Incoming>, target: Target<'_>, query: &Query) -> Result<Answer, Answer> {
+        let entry = self.pod(target.namespace, target.pod)?;
+        let Some(mut env) = entry.containers.get(target.container).and_then(|c| c.env()) else {
+            let told = format!("container not found (\"{}\")", target.container);
+            return Err(text(StatusCode::NOT_FOUND, told));
+        };
+        env.entry("POD_IP".into()).or_insert_with(|| entry.ip.to_string());
+        env.entry("POD_NAME".into()).or_insert_with(|| target.pod.to_owned());
+        env.entry("POD_NAMESPACE".into()).or_insert_with(|| target.namespace.to_owned());
+        let words = query.all("command").map(str::to_owned).collect();
+        let command = exec::Command { words, env, dir: entry.dir.join(target.container) };
+        let (wish, keeper) = (wish(query), self.keeper.clone());
+        let (upgrade, answer) = Upgrade::agree(request, &exec::WEBSOCKET, &exec::SPDY)?;
+        self.begin(async move {
+            match exec::Lines::open(upgrade, wish).await {
+                Ok(lines) => exec::run(lines, &keeper, command, wish.tty).await,
+                Err(e) => tracing::debug!("an exec did not come about: {e:#}"),
+            }
+        });
+        Ok(answer)
+    }
+
+    fn attach(&self, request: Request<Incoming>, target: Target<'_>, query: &Query) -> Result<Answer, Answer> {
+        let entry = self.pod(target.namespace, target.pod)?;
+        let Some(logs) = entry.containers.get(target.container).and_then(|c| c.logs()) else {
+            let told = format!("container not found (\"{}\")", target.container);
+            return Err(text(StatusCode::NOT_FOUND, told));
+        };
+        let wish = wish(query);
+        let (upgrade, answer) = Upgrade::agree(request, &exec::WEBSOCKET, &exec::SPDY)?;
+        self.begin(async move {
+            match exec::Lines::open(upgrade, wish).await {
+                Ok(lines) => exec::attach(lines, logs.read(Some(0))).await,
+                Err(e) => tracing::debug!("an attach did not come about: {e:#}"),
+            }
+        });
+        Ok(answer)
+    }
+
+    fn forward(&self, request: Request<Incoming>, namespace: &str, pod: &str, query: &Query) -> Result<Answer, Answer> {
+        let entry = self.pod(namespace, pod)?;
+        // The parameter comes once per port or once with commas.
+        let ports = query.all("port").chain(query.all("ports")).flat_map(|v| v.split(','));
+        let ports: Result<Vec<u16>, _> = ports.map(|p| p.trim().parse::<u16>()).collect();
+        let ports = ports.map_err(|e| text(StatusCode::BAD_REQUEST, format!("port: {e}")))?;
+        let websocket = match ports.len() {
+            // Two channels per port, numbered by one byte.
+            1..=127 => &[forward::TUNNEL, forward::CHANNELS][..],
+            _ => &[forward::TUNNEL][..],
+        };
+        let (upgrade, answer) = Upgrade::agree(request, websocket, &[forward::SPDY])?;
+        let (ip, pod) = (entry.ip, pod.to_owned());
+        self.begin(async move {
+            if let Err(e) = forward::run(upgrade, ip, ports).await {
+                tracing::debug!("port-forward to {pod}: {e:#}");
+            }
+        });
+        Ok(answer)
     }
 
     fn pods(&self) -> Answer {
@@ -146,6 +240,17 @@ impl Shared {
         let mut answer = text(StatusCode::OK, list.to_string());
         answer.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
         answer
+    }
+}
+
+fn wish(query: &Query) -> exec::Wish {
+    // The names of a kubelet, and those of an API server.
+    let either = |kubelet, api| query.flag(kubelet) || query.flag(api);
+    exec::Wish {
+        stdin: either("input", "stdin"),
+        stdout: either("output", "stdout"),
+        stderr: either("error", "stderr"),
+        tty: query.flag("tty"),
     }
 }
 

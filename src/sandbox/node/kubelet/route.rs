@@ -14,14 +14,29 @@ pub enum Route<'a> {
     /// The pods it runs.
     Pods,
     /// What a container has written.
-    Logs {
+    Logs(Target<'a>),
+    /// Run a command.
+    Exec(Target<'a>),
+    /// See what a container writes.
+    Attach(Target<'a>),
+    /// Reach a pod's ports.
+    Forward {
         /// The pod's namespace.
         namespace: &'a str,
         /// The pod's name.
         pod: &'a str,
-        /// The container's name.
-        container: &'a str,
     },
+}
+
+/// A container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target<'a> {
+    /// The pod's namespace.
+    pub namespace: &'a str,
+    /// The pod's name.
+    pub pod: &'a str,
+    /// The container's name.
+    pub container: &'a str,
 }
 
 impl<'a> Route<'a> {
@@ -32,7 +47,17 @@ impl<'a> Route<'a> {
             (&Method::GET, ["healthz"]) => Ok(Route::Health),
             (&Method::GET, ["pods" | "runningpods"] | ["pods" | "runningpods", ""]) => Ok(Route::Pods),
             (&Method::GET, ["containerLogs", namespace, pod, container]) => {
-                Ok(Route::Logs { namespace, pod, container })
+                Ok(Route::Logs(Target { namespace, pod, container }))
+            }
+            // A uid may stand between the pod and the container.
+            (&Method::GET | &Method::POST, [what @ ("exec" | "attach"), namespace, pod, .., container])
+                if matches!(parts.len(), 4 | 5) =>
+            {
+                let target = Target { namespace, pod, container };
+                Ok(if *what == "exec" { Route::Exec(target) } else { Route::Attach(target) })
+            }
+            (&Method::GET | &Method::POST, ["portForward", namespace, pod] | ["portForward", namespace, pod, _]) => {
+                Ok(Route::Forward { namespace, pod })
             }
             _ => Err(super::not_found(method, path)),
         }
@@ -75,7 +100,12 @@ mod tests {
         let of = |path| Route::of(&Method::GET, path);
         assert_eq!(of("/healthz"), Ok(Route::Health));
         assert_eq!(of("/pods"), Ok(Route::Pods));
-        assert_eq!(of("/containerLogs/n/p/c"), Ok(Route::Logs { namespace: "n", pod: "p", container: "c" }));
+        let target = Target { namespace: "n", pod: "p", container: "c" };
+        assert_eq!(of("/containerLogs/n/p/c"), Ok(Route::Logs(target)));
+        assert_eq!(of("/exec/n/p/c"), Ok(Route::Exec(target)));
+        assert_eq!(of("/attach/n/p/some-uid/c"), Ok(Route::Attach(target)));
+        assert_eq!(of("/portForward/n/p"), Ok(Route::Forward { namespace: "n", pod: "p" }));
+        assert!(of("/exec/n/p").is_err() && of("/exec/n/p/u/c/more").is_err());
         assert_eq!(of("/metrics").unwrap_err().0, StatusCode::NOT_FOUND);
     }
 
