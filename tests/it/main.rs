@@ -16,6 +16,7 @@ mod field_ownership;
 mod gateway;
 mod gateway_url;
 mod gloo_golden;
+mod node;
 mod probe;
 mod protobuf;
 mod route;

@@ -10,7 +10,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
-use super::upgrade::Connection;
+use super::upgrade::{Connection, goodbye};
 use crate::sandbox::node::mux::{Outgoing, Sink};
 
 /// How many messages may wait for a channel's reader before the connection is not read any further.
@@ -98,6 +98,6 @@ async fn send(mut to: SplitSink<WebSocketStream<Connection>, Message>, mut from:
         }
     }
     // The peer may be gone.
-    let _ = to.send(Message::Close(None)).await;
+    let _ = to.send(goodbye()).await;
     let _ = to.flush().await;
 }

@@ -16,7 +16,9 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::{Answer, text};
 
@@ -94,6 +96,11 @@ pub async fn websocket(connection: Connection) -> WebSocketStream<Connection> {
     WebSocketStream::from_raw_socket(connection, Role::Server, None).await
 }
 
+/// The end of a WebSocket. Clients of Kubernetes take every code but 1000 for a failure.
+pub fn goodbye() -> Message {
+    Message::Close(Some(CloseFrame { code: CloseCode::Normal, reason: Default::default() }))
+}
+
 fn header_value<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
     headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().trim()
 }
@@ -122,18 +129,17 @@ pub struct ByteStream {
     socket: WebSocketStream<Connection>,
     /// What is left of the last message.
     rest: Bytes,
+    said_goodbye: bool,
 }
 
 impl ByteStream {
     /// The stream of bytes in a WebSocket.
     pub fn new(socket: WebSocketStream<Connection>) -> Self {
-        ByteStream { socket, rest: Bytes::new() }
+        ByteStream { socket, rest: Bytes::new(), said_goodbye: false }
     }
 }
 
-type Message = tokio_tungstenite::tungstenite::Message;
-
-fn broken(error: tokio_tungstenite::tungstenite::Error) -> io::Error {
+fn broken(error: Error) -> io::Error {
     io::Error::new(io::ErrorKind::BrokenPipe, error)
 }
 
@@ -167,7 +173,13 @@ impl AsyncWrite for ByteStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        futures::Sink::poll_close(Pin::new(&mut self.socket), cx).map_err(broken)
+        use futures::Sink;
+        if !self.said_goodbye {
+            futures::ready!(Pin::new(&mut self.socket).poll_ready(cx)).map_err(broken)?;
+            self.said_goodbye = true;
+            Pin::new(&mut self.socket).start_send(goodbye()).map_err(broken)?;
+        }
+        Pin::new(&mut self.socket).poll_flush(cx).map_err(broken)
     }
 }
 
