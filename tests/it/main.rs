@@ -17,6 +17,7 @@ mod gateway;
 mod gateway_url;
 mod gloo_golden;
 mod node;
+mod orders;
 mod probe;
 mod protobuf;
 mod route;
