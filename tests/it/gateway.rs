@@ -93,7 +93,8 @@ struct Gateway {
     /// Feeds it worlds; nothing when it reads them from an API server.
     publish: Option<watch::Sender<Arc<Snapshot>>>,
     envoy: Child,
-    _stop: tokio_util::sync::DropGuard,
+    control: IpAddr,
+    stop: tokio_util::sync::DropGuard,
 }
 
 impl Gateway {
@@ -104,7 +105,7 @@ impl Gateway {
         let stop = CancellationToken::new();
         tokio::spawn(serve(listener, snapshots, stop.clone()));
         let envoy = start_envoy(address, control).await;
-        Gateway { cluster, address, publish: Some(publish), envoy, _stop: stop.drop_guard() }
+        Gateway { cluster, address, publish: Some(publish), envoy, control, stop: stop.drop_guard() }
     }
 
     /// A gateway that lives on what an API server holds.
@@ -115,12 +116,23 @@ impl Gateway {
         let stop = CancellationToken::new();
         tokio::spawn(run(config, stop.clone()));
         let envoy = start_envoy(address, control).await;
-        Gateway { cluster, address, publish: None, envoy, _stop: stop.drop_guard() }
+        Gateway { cluster, address, publish: None, envoy, control, stop: stop.drop_guard() }
     }
 
     fn show(&self, world: &World) {
         let snapshot = Arc::new(Snapshot::of(world, &self.cluster, Names::new()));
         self.publish.as_ref().expect("a gateway that is fed").send_replace(snapshot);
+    }
+
+    /// The control plane dies, and another takes its place after a while.
+    async fn lose_control(&mut self, away: Duration, world: &World) {
+        let stop = CancellationToken::new();
+        drop(std::mem::replace(&mut self.stop, stop.clone().drop_guard()));
+        tokio::time::sleep(away).await;
+        let (publish, snapshots) = watch::channel(Arc::new(Snapshot::of(world, &self.cluster, Names::new())));
+        let listener = TcpListener::bind((self.control, 9977)).await.unwrap();
+        tokio::spawn(serve(listener, snapshots, stop));
+        self.publish = Some(publish);
     }
 
     async fn hosts(&self) -> Vec<Host> {
@@ -669,4 +681,27 @@ async fn objects_are_told_what_became_of_them_once() {
     stop.cancel();
     running.await.unwrap().unwrap();
     api.server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_outlives_its_control_plane_and_takes_up_with_the_next() {
+    let mut scene = Scene::start().await;
+    let world = scene.world.clone();
+    let taken = async |scene: &Scene| {
+        let body = get(scene.local.address, 19000, "/stats?format=json&filter=cds.update_success").await.unwrap().1;
+        admin::stats(&body).unwrap()["cluster_manager.cds.update_success"]
+    };
+    let before = taken(&scene).await;
+    scene.local.lose_control(Duration::from_millis(300), &world).await;
+    assert_eq!(scene.answer().await, "blue");
+    assert_eq!(taken(&scene).await, before, "what did not change is not taken again");
+    scene.kill_blue().await;
+    scene.answers("green").await;
+    let mut hello = world.clone();
+    edit(&mut hello, "local", "VirtualService", "default", |v| {
+        v["spec"]["virtualHost"]["routes"] = json!([{ "directResponseAction": { "status": 200, "body": "hello" } }]);
+    });
+    scene.local.show(&hello);
+    scene.answers("hello").await;
+    scene.stop().await;
 }

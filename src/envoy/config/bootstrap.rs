@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 /// The static cluster that leads to the control plane.
 pub const XDS_CLUSTER: &str = "xds_cluster";
 
-/// Fetching by REST with long polling: the server holds a request until something changed, so a short delay between
-/// requests costs nothing and a change arrives within milliseconds. The timeout is longer than the server holds.
+/// Fetching by REST with long polling: the server holds a request until something changed, so a change arrives within
+/// milliseconds. The delay between two requests (Envoy doubles it at random) only counts for a change right after
+/// another, and while no server answers. The timeout is longer than the server holds.
 pub fn rest_source() -> Value {
     json!({
         "resource_api_version": "V3",
@@ -15,7 +16,7 @@ pub fn rest_source() -> Value {
             "api_type": "REST",
             "transport_api_version": "V3",
             "cluster_names": [XDS_CLUSTER],
-            "refresh_delay": "0.005s",
+            "refresh_delay": "0.030s",
             "request_timeout": "60s"
         }
     })

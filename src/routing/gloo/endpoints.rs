@@ -1,13 +1,29 @@
 //! A Service's ready endpoints from its EndpointSlices, as Gloo's discovery hands them to Envoy.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::Scene;
 use super::read::At;
+use crate::manifest::World;
+use crate::model::name::ClusterName;
 use crate::routing::{Endpoint, Origin};
 
 /// Label that ties a slice to its Service.
 const SERVICE_LABEL: &str = "/metadata/labels/kubernetes.io~1service-name";
+
+/// A cluster's EndpointSlices by namespace and Service.
+pub fn slices<'a>(world: &'a World, cluster: &ClusterName) -> BTreeMap<(&'a str, &'a str), Vec<&'a Value>> {
+    let mut found: BTreeMap<_, Vec<&Value>> = BTreeMap::new();
+    let objects = world.clusters.get(cluster).map(|o| &o.by_key).into_iter().flatten();
+    for (key, body) in objects.filter(|(k, _)| k.gvk.group == "discovery.k8s.io" && k.gvk.kind == "EndpointSlice") {
+        if let Some(service) = body.pointer(SERVICE_LABEL).and_then(Value::as_str) {
+            found.entry((key.namespace.as_deref().unwrap_or(""), service)).or_default().push(body);
+        }
+    }
+    found
+}
 
 /// Ready endpoints of `spec.kube` of an Upstream, sorted by address; findings when the Service does not fit.
 pub fn of_kube(scene: &Scene, kube: &At) -> Vec<Endpoint> {
@@ -16,8 +32,7 @@ pub fn of_kube(scene: &Scene, kube: &At) -> Vec<Endpoint> {
         kube.reject("FCT0502", format!("{} needs serviceName, serviceNamespace and servicePort", kube.path()));
         return Vec::new();
     };
-    let cluster = scene.cluster.as_str();
-    let Some(service) = scene.world.get(cluster, "", "Service", namespace, name) else {
+    let Some(service) = scene.get("", "Service", namespace, name) else {
         kube.warn("FCT0503", format!("there is no Service {namespace}/{name}, so the Upstream has no endpoint"));
         return Vec::new();
     };
@@ -34,12 +49,9 @@ pub fn of_kube(scene: &Scene, kube: &At) -> Vec<Endpoint> {
 }
 
 fn from_slices(scene: &Scene, origin: &Origin, port_name: &str) -> Vec<Endpoint> {
-    let slices = scene.world.all(scene.cluster.as_str(), "discovery.k8s.io", "EndpointSlice").filter(|(key, body)| {
-        key.namespace.as_deref() == Some(&origin.namespace)
-            && body.pointer(SERVICE_LABEL).and_then(Value::as_str) == Some(&origin.service)
-    });
+    let slices = scene.slices.get(&(origin.namespace.as_str(), origin.service.as_str()));
     let mut found: Vec<Endpoint> = Vec::new();
-    for (_, slice) in slices {
+    for slice in slices.into_iter().flatten() {
         let list = |field: &str| slice.get(field).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let named = |p: &&Value| p.get("name").and_then(Value::as_str).unwrap_or("") == port_name;
         let port = list("ports").iter().find(named).and_then(|p| p.get("port")).and_then(Value::as_u64);

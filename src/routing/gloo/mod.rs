@@ -20,7 +20,9 @@ mod virtual_service;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::manifest::World;
+use serde_json::Value;
+
+use crate::manifest::{Gvk, ObjectKey, World};
 use crate::model::fleet::Edition;
 use crate::model::name::ClusterName;
 use crate::routing::{Proxy, Upstream};
@@ -43,6 +45,10 @@ struct Scene<'a> {
     cluster: &'a ClusterName,
     /// Unknown is served as Enterprise, so that a partly readable cluster is not called broken.
     edition: Option<Edition>,
+    /// Outside addresses of all clusters.
+    gateways: origin::Gateways,
+    /// EndpointSlices by namespace and Service.
+    slices: BTreeMap<(&'a str, &'a str), Vec<&'a Value>>,
     log: Log,
 }
 
@@ -53,7 +59,14 @@ pub fn cluster_name(upstream: &str, namespace: &str) -> String {
 
 /// Every gateway proxy of a cluster: one for each name its Gateways use.
 pub fn proxies(world: &World, cluster: &ClusterName) -> Vec<Proxy> {
-    let scene = Scene { world, cluster, edition: edition(world, cluster), log: Log::default() };
+    let scene = Scene {
+        world,
+        cluster,
+        edition: edition(world, cluster),
+        gateways: origin::gateways(world),
+        slices: endpoints::slices(world, cluster),
+        log: Log::default(),
+    };
     let upstreams: BTreeMap<String, Upstream> =
         scene.all(GLOO_GROUP, "Upstream").map(|at| upstream::read(&scene, &at)).map(|u| (u.name.clone(), u)).collect();
     let names: BTreeSet<(String, String)> =
@@ -71,6 +84,18 @@ pub fn proxies(world: &World, cluster: &ClusterName) -> Vec<Proxy> {
 }
 
 impl<'a> Scene<'a> {
+    /// One object of this cluster; all kinds that are read are of version v1.
+    fn get(&self, group: &str, kind: &str, namespace: &str, name: &str) -> Option<&'a Value> {
+        self.on(self.cluster, group, kind, namespace, name)
+    }
+
+    /// One object of any cluster.
+    fn on(&self, cluster: &ClusterName, group: &str, kind: &str, namespace: &str, name: &str) -> Option<&'a Value> {
+        let gvk = Gvk { group: group.into(), version: "v1".into(), kind: kind.into() };
+        let key = ObjectKey { cluster: cluster.clone(), gvk, namespace: Some(namespace.into()), name: name.into() };
+        self.world.clusters.get(cluster)?.by_key.get(&key)
+    }
+
     /// All objects of a kind on this cluster.
     fn all(&'a self, group: &'a str, kind: &'a str) -> impl Iterator<Item = read::At<'a>> {
         let objects = self.world.all(self.cluster.as_str(), group, kind);

@@ -90,8 +90,7 @@ fn resolve(scene: &Scene, at: &At) -> Result<(Option<SecretRef>, Material), Stri
 }
 
 fn material(scene: &Scene, secret: &SecretRef) -> Result<Material, String> {
-    let cluster = scene.cluster.as_str();
-    let found = scene.world.get(cluster, "", "Secret", &secret.namespace, &secret.name);
+    let found = scene.get("", "Secret", &secret.namespace, &secret.name);
     let body = found.ok_or_else(|| format!("there is no Secret {secret}"))?;
     let kind = body.get("type").and_then(Value::as_str).unwrap_or("Opaque");
     if kind != "kubernetes.io/tls" {

@@ -67,7 +67,8 @@ fn control_plane(install: &Install) -> Value {
 }
 
 /// The gateway's Deployment: Envoy with a bootstrap of its own. The pod's name and address come in as Kubernetes
-/// variables. A removed listener lets its connections go after a second, so that a deleted Gateway is gone.
+/// variables. A removed listener lets its connections go after a second, so that a deleted Gateway is gone; a control
+/// plane that is away is no line in the log each time it is asked.
 pub fn gateway_deployment(install: &Install) -> Value {
     let bootstrap = bootstrap(
         "$(POD_NAME)",
@@ -100,7 +101,8 @@ pub fn gateway_deployment(install: &Install) -> Value {
                         "image": "envoyproxy/envoy:v1.40.0",
                         "args": [
                             "--config-yaml", bootstrap.to_string(),
-                            "--disable-hot-restart", "--concurrency", "1", "--drain-time-s", "1"
+                            "--disable-hot-restart", "--concurrency", "1", "--drain-time-s", "1",
+                            "--component-log-level", "config:error"
                         ],
                         "env": [field("POD_NAME", "metadata.name"), field("POD_IP", "status.podIP")],
                         "ports": [

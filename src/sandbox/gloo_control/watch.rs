@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
@@ -31,6 +31,8 @@ const WATCHED: [(&str, &str, &str, &str); 7] = [
 
 /// After a change, wait this long for more of the same write.
 const GATHER: Duration = Duration::from_millis(2);
+/// And this long in all: under constant change there is still news.
+const GATHER_AT_MOST: Duration = Duration::from_millis(20);
 
 type Event = (usize, watcher::Result<watcher::Event<DynamicObject>>);
 
@@ -68,8 +70,12 @@ pub async fn run(
             }
         }
         // One write of a client is often several events (a Deployment's pods, a multi-document apply).
+        let gathered = Instant::now() + GATHER_AT_MOST;
         while let Ok(Some(event)) = tokio::time::timeout(GATHER, events.next()).await {
             seen.take(event);
+            if Instant::now() >= gathered {
+                break;
+            }
         }
         if !seen.whole() {
             continue;
