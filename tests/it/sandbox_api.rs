@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use failctl::sandbox::api::{ApiConfig, Server, User, in_process};
-use futures::{StreamExt, TryStreamExt};
+use futures::{SinkExt, StreamExt, TryStreamExt};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret, Service, ServiceAccount};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
@@ -546,5 +546,110 @@ async fn a_server_is_up_in_a_moment() {
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     let discovered = kube::discovery::Discovery::new(client).run_aggregated().await.unwrap();
     assert!(discovered.has_group("apps") && discovered.has_group("apiextensions.k8s.io"));
+    server.stop().await.unwrap();
+}
+
+/// A kubelet that answers `log` and echoes what is sent to a port, to show what the API server passes on.
+async fn kubelet() -> std::net::SocketAddr {
+    use http_body_util::Full;
+    use hyper::body::{Bytes, Incoming};
+    use hyper::{Request, Response};
+    use hyper_util::rt::TokioIo;
+    use tokio_tungstenite::tungstenite::Message;
+    use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+    use tokio_tungstenite::tungstenite::protocol::Role;
+
+    async fn answer(mut request: Request<Incoming>) -> Result<Response<Full<Bytes>>, std::convert::Infallible> {
+        let asked = request.uri().to_string();
+        assert!(!request.headers().contains_key("authorization"), "the client's token stays with the API server");
+        if asked.starts_with("/containerLogs/") {
+            return Ok(Response::new(Full::new(Bytes::from(asked))));
+        }
+        if !asked.starts_with("/portForward/default/p?port=8080") {
+            return Ok(Response::builder().status(400).body(Full::new(Bytes::from("not today"))).unwrap());
+        }
+        let key = derive_accept_key(request.headers()["sec-websocket-key"].as_bytes());
+        let upgrade = hyper::upgrade::on(&mut request);
+        tokio::spawn(async move {
+            let stream = TokioIo::new(upgrade.await.unwrap());
+            let mut socket = tokio_tungstenite::WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
+            for channel in [0_u8, 1] {
+                let [low, high] = 8080_u16.to_le_bytes();
+                socket.send(Message::binary(vec![channel, low, high])).await.unwrap();
+            }
+            while let Some(Ok(message)) = socket.next().await {
+                if message.is_binary() && socket.send(message).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let response = Response::builder().status(101).header("upgrade", "websocket").header("connection", "Upgrade");
+        let response =
+            response.header("sec-websocket-accept", key).header("sec-websocket-protocol", "v4.channel.k8s.io");
+        Ok(response.body(Full::default()).unwrap())
+    }
+
+    let made = rcgen::generate_simple_self_signed(["a-name-nobody-checks".to_string()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let tls = tls.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+    let tls = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(tls));
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let tls = tls.clone();
+            tokio::spawn(async move {
+                let stream = TokioIo::new(tls.accept(stream).await.unwrap());
+                let service = hyper::service::service_fn(answer);
+                let _ =
+                    hyper::server::conn::http1::Builder::new().serve_connection(stream, service).with_upgrades().await;
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn output_and_ports_of_a_pod_are_passed_on_to_its_node() {
+    use k8s_openapi::api::core::v1::Node;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let kubelet = kubelet().await;
+    let server = server(anywhere("proxied")).await;
+    let client = server.client().await.unwrap();
+    let node = json!({"metadata": {"name": "n"}, "status": {
+        "addresses": [{"type": "Hostname", "address": "n"}, {"type": "InternalIP", "address": kubelet.ip()}],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": kubelet.port()}}}});
+    Api::<Node>::all(client.clone()).create(&PostParams::default(), &typed(node)).await.unwrap();
+    let pods: Api<Pod> = Api::default_namespaced(client);
+    let containers = json!([{"name": "one", "image": "i"}, {"name": "two", "image": "i"}]);
+    for (name, node) in [("p", Some("n")), ("lost", None)] {
+        let pod = json!({"metadata": {"name": name}, "spec": {"nodeName": node, "containers": containers}});
+        pods.create(&PostParams::default(), &typed(pod)).await.unwrap();
+    }
+    let params = |container: Option<&str>| kube::api::LogParams {
+        container: container.map(Into::into),
+        tail_lines: Some(5),
+        ..Default::default()
+    };
+    let asked = pods.logs("p", &params(Some("two"))).await.unwrap();
+    assert_eq!(asked.split('&').next(), Some("/containerLogs/default/p/two?tailLines=5"));
+    let unnamed = refused(pods.logs("p", &params(None)).await);
+    assert!(unnamed.0 == 400 && unnamed.2.ends_with("choose one of: [one two]"), "{unnamed:?}");
+    let unknown = refused(pods.logs("p", &params(Some("three"))).await);
+    assert_eq!((unknown.0, unknown.2.as_str()), (400, "container three is not valid for pod p"));
+    let unscheduled = refused(pods.logs("lost", &params(Some("one"))).await);
+    assert_eq!((unscheduled.0, unscheduled.2.as_str()), (400, "pod lost does not have a host assigned"));
+
+    let mut forwarder = pods.portforward("p", &[8080]).await.unwrap();
+    let mut stream = forwarder.take_stream(8080).unwrap();
+    stream.write_all(b"hello").await.unwrap();
+    let mut echoed = [0; 5];
+    tokio::time::timeout(Duration::from_secs(5), stream.read_exact(&mut echoed)).await.unwrap().unwrap();
+    assert_eq!(&echoed, b"hello");
+    drop(stream);
+    let refusing = pods.exec("p", ["ls"], &kube::api::AttachParams::default().container("one")).await;
+    assert!(refusing.is_err(), "the kubelet's no is the answer");
     server.stop().await.unwrap();
 }

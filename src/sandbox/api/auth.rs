@@ -150,3 +150,40 @@ pub fn impersonated(headers: &HeaderMap) -> Option<User> {
     }
     Some(user)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::kinds::Registry;
+    use super::super::state::State;
+    use super::super::tokens::issue;
+    use super::*;
+
+    #[test]
+    fn a_token_ends_with_its_time_its_account_and_what_it_is_bound_to() {
+        let identity = Identity::open(None, "east", [127, 0, 0, 1].into()).unwrap();
+        let mut state = State::new(Store::open(None, 10).unwrap());
+        let object = |name: &str, uid: &str| json!({"metadata": {"namespace": "a", "name": name, "uid": uid}});
+        state.store.put("serviceaccounts", object("app", "1")).unwrap();
+        state.store.put("pods", object("pod", "2")).unwrap();
+        let kind = Registry::new(std::iter::empty()).find("", "v1", "serviceaccounts").unwrap();
+        let now = jiff::Timestamp::from_second(1_800_000_000).unwrap();
+        let request = json!({"spec": {"expirationSeconds": 600, "boundObjectRef": {"kind": "Pod", "name": "pod"}}});
+        let issued = issue(&state, &identity, &kind, "a", "app", request, now).unwrap();
+        let token = issued["status"]["token"].as_str().unwrap();
+        let users = BTreeMap::new();
+        let owner = |state: &State, seconds: i64, audience: &str| {
+            let now = now + jiff::SignedDuration::from_secs(seconds);
+            let known = Known { identity: &identity, users: &users, store: &state.store, now };
+            known.owner(token, &[audience]).map(|(user, _)| user.name)
+        };
+        assert_eq!(owner(&state, 599, AUDIENCE).as_deref(), Some("system:serviceaccount:a:app"));
+        assert_eq!(owner(&state, 600, AUDIENCE), None, "expired");
+        assert_eq!(owner(&state, 0, "vault"), None, "meant for somebody else");
+        state.store.remove("pods", "a", "pod").unwrap();
+        assert_eq!(owner(&state, 0, AUDIENCE), None, "its Pod is gone");
+        state.store.put("pods", object("pod", "2")).unwrap();
+        assert!(owner(&state, 0, AUDIENCE).is_some());
+        state.store.put("serviceaccounts", object("app", "3")).unwrap();
+        assert_eq!(owner(&state, 0, AUDIENCE), None, "another account of the same name");
+    }
+}

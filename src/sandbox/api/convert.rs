@@ -54,7 +54,8 @@ pub fn to_served(kind: &Resource, object: &mut Value) {
     }
 }
 
-/// Whether the stored form is the served form, so nothing need be copied.
-pub fn same(kind: &Resource) -> bool {
-    !is_new_event(kind) && kind.custom.as_ref().is_none_or(|c| c.storage_version == kind.version)
+/// Whether a stored object already is in the request's version, so nothing need be copied. (After a definition changes
+/// its storage version, older objects are still stored under the old one.)
+pub fn same(kind: &Resource, object: &Value) -> bool {
+    !is_new_event(kind) && (kind.custom.is_none() || object["apiVersion"] == kind.api_version())
 }

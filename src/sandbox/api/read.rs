@@ -17,7 +17,7 @@ use super::{convert, pieces};
 
 /// An object in the version the client asked for.
 pub fn served(kind: &Resource, stored: &Arc<Value>) -> Arc<Value> {
-    if convert::same(kind) {
+    if convert::same(kind, stored) {
         return stored.clone();
     }
     let mut object = Value::clone(stored);
@@ -89,7 +89,11 @@ pub fn list(api: &Api, kind: &Resource, namespace: Option<&str>, call: &Call) ->
     let page = {
         let mut state = api.lock();
         if token.is_empty() {
-            not_in_the_future(&state, query.number("resourceVersion")?)?;
+            let version = query.number("resourceVersion")?;
+            not_in_the_future(&state, version)?;
+            if query.get("resourceVersionMatch") == "Exact" && version != Some(state.store.revision()) {
+                return Err(Status::expired("The resourceVersion for the provided list is too old."));
+            }
             let all = state.store.list(&kind.table(), namespace).filter(|o| selector.matches(o));
             let all = all.cloned().collect();
             let revision = state.store.revision();

@@ -105,10 +105,8 @@ impl Work<'_> {
         if content_type != "application/apply-patch+yaml" {
             let patched = match content_type {
                 // A Scale has no lists to merge by key: both merge patches mean the same.
-                "application/strategic-merge-patch+json" => {
-                    self.patched(&now, name, "application/merge-patch+json", body)?
-                }
-                other => self.patched(&now, name, other, body)?,
+                "application/strategic-merge-patch+json" => self.patched(&now, "application/merge-patch+json", body)?,
+                other => self.patched(&now, other, body)?,
             };
             return self.rescale(name, &patched);
         }

@@ -97,12 +97,15 @@ fn allowed(
     }
     // A namespace is asked for within itself, so a Role in it can grant that.
     let namespace = if target.kind.is("", "Namespace") { &target.name } else { &target.namespace };
+    // Listing or watching one name is asking for that name.
+    let selected = query.get("fieldSelector").strip_prefix("metadata.name=").filter(|n| !n.contains(','));
+    let name = if target.name.is_empty() { selected.unwrap_or_default() } else { &target.name };
     let ask = Ask {
         verb,
         group: &target.kind.group,
         resource: &target.kind.plural,
         sub: target.sub.map_or("", Sub::segment),
-        name: &target.name,
+        name,
         namespace,
         path: "",
     };
@@ -114,6 +117,9 @@ fn allowed(
 
 /// Paths that are no objects.
 fn document(api: &Api, route: &Route, call: &Call) -> Result<Reply, Status> {
+    if matches!(route, Route::Nothing) {
+        return Err(Status::no_such_path());
+    }
     if !matches!(call.method, Method::GET | Method::HEAD) {
         return Err(Status::method_not_allowed());
     }

@@ -155,6 +155,14 @@ impl Status {
         status
     }
 
+    /// 422: a JSON patch whose steps cannot be taken, or whose test failed.
+    pub fn unworkable(why: &str) -> Self {
+        let message = "the server rejected our request due to an error in our request";
+        let mut status = Status::new(422, "Invalid", message);
+        status.0["details"] = json!({"causes": [{"reason": "UnexpectedServerResponse", "message": why}]});
+        status
+    }
+
     /// 500: a defect or a full disk, told as it is.
     pub fn internal(message: impl std::fmt::Display) -> Self {
         Status::new(500, "InternalError", format!("Internal error occurred: {message}"))

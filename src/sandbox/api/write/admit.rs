@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::super::kinds::Sub;
-use super::super::state::{CLEANUP, State};
+use super::super::state::{CLEANUP, State, dying};
 use super::super::status::Status;
 use super::super::{definition, services, tokens};
 use super::Work;
@@ -21,10 +21,7 @@ pub fn before_create(work: &mut Work, object: &mut Value) -> Result<(), Status> 
         ("", "Event") | ("events.k8s.io", "Event") => forget_old_events(work.state, work.options.now)?,
         ("apiextensions.k8s.io", "CustomResourceDefinition") => {
             definition::establish(work.state, object, &work.options.time);
-            let list = object["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
-            if !list.iter().any(|f| f == CLEANUP) {
-                object["metadata"]["finalizers"] = list.into_iter().chain([json!(CLEANUP)]).collect();
-            }
+            hold(object);
         }
         _ => {}
     }
@@ -53,10 +50,21 @@ pub fn before_update(work: &mut Work, live: &Value, object: &mut Value, sub: Opt
         }
         ("apiextensions.k8s.io", "CustomResourceDefinition") if sub.is_none() => {
             definition::establish(work.state, object, &work.options.time);
+            if !dying(live) {
+                hold(object);
+            }
         }
         _ => {}
     }
     Ok(())
+}
+
+/// A definition stays until its objects are gone.
+fn hold(definition: &mut Value) {
+    let list = definition["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
+    if !list.iter().any(|f| f == CLEANUP) {
+        definition["metadata"]["finalizers"] = list.into_iter().chain([json!(CLEANUP)]).collect();
+    }
 }
 
 /// A Pod runs under an account that exists.

@@ -22,7 +22,7 @@ impl Work<'_> {
             return self.apply(name, sub, body);
         }
         let live = self.live(name)?;
-        let patched = self.patched(&live, name, content_type, body)?;
+        let patched = self.patched(&live, content_type, body)?;
         self.store_patched(&live, patched, name, sub)
     }
 
@@ -37,18 +37,13 @@ impl Work<'_> {
     }
 
     /// `live` after a patch of any form but apply.
-    pub fn patched(&self, live: &Value, name: &str, content_type: &str, body: &[u8]) -> Result<Value, Status> {
+    pub fn patched(&self, live: &Value, content_type: &str, body: &[u8]) -> Result<Value, Status> {
         let text = |e: &dyn std::fmt::Display| Status::bad_request(format!("error decoding patch: {e}"));
         match content_type {
             "application/json-patch+json" => {
                 let patch: json_patch::Patch = serde_json::from_slice(body).map_err(|e| text(&e))?;
                 let mut object = live.clone();
-                json_patch::patch(&mut object, &patch).map_err(|e| {
-                    let told = format!("the server rejected our request due to an error in our request: {e}");
-                    let mut status = Status::invalid(self.kind, name, &[]);
-                    status.0["message"] = told.into();
-                    status
-                })?;
+                json_patch::patch(&mut object, &patch).map_err(|e| Status::unworkable(&e.to_string()))?;
                 Ok(object)
             }
             "application/merge-patch+json" => {
