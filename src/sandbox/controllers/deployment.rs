@@ -259,6 +259,20 @@ mod tests {
     }
 
     #[test]
+    fn a_deployment_without_replicas_settles_though_servers_leave_zeros_out() {
+        let mut settled = deployment("a", 0);
+        let now = "2026-01-02T03:04:05Z".parse().unwrap();
+        let mut set = set(&settled, 1, 0, 0);
+        set["status"] = json!({"replicas": 0, "observedGeneration": 0});
+        settled["metadata"]["annotations"] = json!({REVISION: "1"});
+        let pass = reconcile(&Observed::of([settled.clone(), set.clone()]), now);
+        let [Write::Merge { patch, .. }] = &pass.writes[..] else { panic!("{pass:?}") };
+        let counts = patch["status"].as_object().unwrap().iter().filter(|(_, v)| **v != 0);
+        settled["status"] = counts.map(|(k, v)| (k.clone(), v.clone())).collect();
+        assert_eq!(reconcile(&Observed::of([settled, set]), now), Pass::default());
+    }
+
+    #[test]
     fn the_hash_does_not_depend_on_the_order_of_keys() {
         assert_eq!(hash(&json!({"a": 1, "b": {"c": 1, "d": 2}})), hash(&json!({"b": {"d": 2, "c": 1}, "a": 1})));
     }

@@ -95,9 +95,7 @@ pub fn status_write(kind: Kind, object: &Value, wanted: &Value) -> Option<Write>
         _ => stored.get(key) == Some(value),
     };
     let fields = wanted.as_object()?;
-    // A new object has no status at all, and its first one says so even if all is 0.
-    let complete = stored.get("replicas").is_some() || !fields.contains_key("replicas");
-    if complete && fields.iter().all(same) {
+    if fields.iter().all(same) {
         return None;
     }
     let patch = json!({"status": wanted});

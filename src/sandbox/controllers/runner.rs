@@ -72,6 +72,7 @@ async fn work(cache: &Cache, controllers: &[Controller], writer: &Writer) {
     let mut changes = cache.changes();
     let mut pause = FIRST_PAUSE;
     let mut all = true;
+    let mut before = Vec::new();
     loop {
         changes.mark_unchanged();
         let dirty = cache.take_dirty();
@@ -88,10 +89,13 @@ async fn work(cache: &Cache, controllers: &[Controller], writer: &Writer) {
         }
         // A storm of events costs at most a third of a core: many events then share one pass.
         let rest = (started.elapsed() * 2).min(LONGEST_REST);
-        let failed = send(&pass.writes, cache, writer).await;
+        // A write that is wanted again although it was answered changes nothing: once more now and then is enough.
+        let stuck = !pass.writes.is_empty() && pass.writes == before;
+        let failed = send(&pass.writes, cache, writer).await || stuck;
         all = failed || pass.wake.is_some();
         pause = if failed { (pause * 2).min(LONGEST_PAUSE) } else { FIRST_PAUSE };
-        tokio::time::sleep(rest).await;
+        tokio::time::sleep(if stuck { pause } else { rest }).await;
+        before = pass.writes;
         let asleep = sleep(failed.then_some(pause), pass.wake);
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { return },

@@ -56,15 +56,22 @@ async fn work(home: &Arc<Cache>, writer: &Writer, settings: &Settings, stop: &Ca
     let mut members: BTreeMap<String, Member> = BTreeMap::new();
     let mut memory = Memory::default();
     let mut pause = FIRST_PAUSE;
+    let mut before = Vec::new();
     loop {
         register(home, &mut members, settings, &news, stop).await;
         let orders = one_decision(home, &members, &mut memory, settings);
-        let failed = send(&orders, home, writer, &members, &mut memory).await;
+        // Orders that are given again although they were answered change nothing: they may wait.
+        let stuck = !orders.is_empty() && orders == before;
+        let failed = send(&orders, home, writer, &members, &mut memory).await || stuck;
+        if stuck {
+            tokio::time::sleep(pause).await;
+        }
         if orders.is_empty() || failed {
             let retry = async { if failed { tokio::time::sleep(pause).await } else { std::future::pending().await } };
             tokio::select! { () = news.notified() => {}, () = retry => {} }
         }
         pause = if failed { (pause * 2).min(LONGEST_PAUSE) } else { FIRST_PAUSE };
+        before = orders;
     }
 }
 
