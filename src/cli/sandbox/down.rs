@@ -28,11 +28,13 @@ pub(super) fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
         ctx.ui.say(format!("there is no sandbox {}", args.which.name));
         return Ok(Exit::Ok);
     }
-    let asked = tokio_timeout(ctx, &dir)?;
+    // Read before asking: the record goes with the directory, and the process a moment later.
+    let record = Record::read(&dir).map_err(|e| Failure::new(Exit::Input, e))?;
+    let asked = ask(ctx, &dir)?;
     if let Some(Answer::Refused(why)) = &asked {
         ctx.ui.say(why);
     }
-    end(&dir).map_err(|e| Failure::new(Exit::Internal, e))?;
+    end(&dir, record.as_ref()).map_err(|e| Failure::new(Exit::Internal, e))?;
     if dir.exists() {
         std::fs::remove_dir_all(&dir)
             .map_err(|e| Failure::new(Exit::Internal, anyhow::Error::new(e).context(format!("removing {}", dir.display()))))?;
@@ -42,18 +44,17 @@ pub(super) fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
 }
 
 /// Asks politely; nothing when nobody answers in time.
-fn tokio_timeout(ctx: &Ctx, dir: &Path) -> Result<Option<Answer>, Failure> {
+fn ask(ctx: &Ctx, dir: &Path) -> Result<Option<Answer>, Failure> {
     let asked = ctx.block_on(async { tokio::time::timeout(POLITE, daemon::ask(dir, &Request::Down)).await })?;
     Ok(asked.ok().and_then(Result::ok).flatten())
 }
 
 /// Makes sure that the process is gone: it is waited for, then told to, then killed. Never another one of its number.
-fn end(dir: &Path) -> anyhow::Result<()> {
-    // Without a record there is nothing to go by but the lock, and who holds it is starting or ending.
-    let record = Record::read(dir)?;
-    let alive = || record.as_ref().is_some_and(Record::alive);
+/// Without a record there is nothing to go by but the lock, and who holds it is starting or ending.
+fn end(dir: &Path, record: Option<&Record>) -> anyhow::Result<()> {
+    let alive = || record.is_some_and(Record::alive);
     for (signal, patience) in [(None, KILLED), (Some(Signal::TERM), POLITE), (Some(Signal::KILL), KILLED)] {
-        if let (Some(signal), Some(record)) = (signal, &record)
+        if let (Some(signal), Some(record)) = (signal, record)
             && record.alive()
             && let Some(pid) = i32::try_from(record.pid).ok().and_then(Pid::from_raw)
         {
