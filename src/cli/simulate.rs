@@ -131,7 +131,7 @@ async fn dry_run(documents: &Documents, clients: &Clients, scenarios: &[Scenario
             let deeds = act::prepare(&ground, &step.fault).await;
             let deeds = deeds.map_err(|e| Failure::new(Exit::Unreachable, e.context(format!("cannot {}", step.fault))))?;
             deeds.iter().for_each(|(cluster, deed)| text += &format!("  would    {cluster}: {deed}\n"));
-            act::remark(&ground, &step.fault).iter().for_each(|r| text += &format!("  note     {r}\n"));
+            act::remarks(&ground, &step.fault).iter().for_each(|r| text += &format!("  note     {r}\n"));
         }
         let load = &scenario.load;
         let times = format!("{} of load, {} of fault, then at most {} until the primary serves", load.warmup, load.during, load.after);
@@ -153,7 +153,7 @@ async fn all(
     for scenario in scenarios {
         let resolved = resolve::resolve(documents, clients, &scenario).await?;
         for step in &scenario.faults {
-            act::remark(&resolved.ground, &step.fault).iter().for_each(|r| ctx.ui.say(format!("note: {r}")));
+            act::remarks(&resolved.ground, &step.fault).iter().for_each(|r| ctx.ui.say(format!("note: {r}")));
         }
         let story = scenario.name.clone();
         let (more, ended) = one(ctx, scenario, resolved, &story, &stop).await?;

@@ -32,8 +32,25 @@ pub struct Ground {
 
 /// What a fault comes to now. Nothing is changed.
 pub async fn prepare(ground: &Ground, fault: &Fault) -> anyhow::Result<Vec<(ClusterName, Deed)>> {
-    let cluster = fault.cluster();
+    let mut deeds = Vec::new();
+    for one in parts(fault) {
+        deeds.extend(prepare_one(ground, one).await?);
+    }
+    Ok(deeds)
+}
+
+/// The faults of which one is made.
+fn parts(fault: &Fault) -> Vec<&Fault> {
+    match fault {
+        Fault::Together(all) => all.iter().flat_map(parts).collect(),
+        one => vec![one],
+    }
+}
+
+async fn prepare_one(ground: &Ground, fault: &Fault) -> anyhow::Result<Vec<(ClusterName, Deed)>> {
+    let Some(cluster) = fault.clusters().first().copied() else { return Ok(Vec::new()) };
     let deeds = match fault {
+        Fault::Together(_) => Vec::new(),
         Fault::ScaleToZero(w) => {
             let object = deployment(ground, cluster, w.namespace.as_str(), w.deployment.as_str()).await?;
             if deed::replicas(&object) == 0 {
@@ -61,7 +78,11 @@ pub async fn prepare(ground: &Ground, fault: &Fault) -> anyhow::Result<Vec<(Clus
 }
 
 /// Remarks on a fault that a user must know before it is injected.
-pub fn remark(ground: &Ground, fault: &Fault) -> Option<String> {
+pub fn remarks(ground: &Ground, fault: &Fault) -> Vec<String> {
+    parts(fault).into_iter().filter_map(|f| remark(ground, f)).collect()
+}
+
+fn remark(ground: &Ground, fault: &Fault) -> Option<String> {
     let Fault::ClusterDown { cluster, form } = fault else { return None };
     if ground.fleet.clusters.get(cluster).is_some_and(|c| c.switch.is_some()) {
         return None;

@@ -96,8 +96,7 @@ pub async fn resolve(documents: &Documents, clients: &Clients, scenario: &Scenar
     let known = protected(documents);
     let mut problems = Vec::new();
     let chosen: Vec<Option<&Protected>> = scenario.targets.iter().map(|t| choose(t, &known, &mut problems)).collect();
-    for fault in &scenario.faults {
-        let cluster = fault.fault.cluster();
+    for cluster in scenario.faults.iter().flat_map(|f| f.fault.clusters()) {
         if !documents.fleet.clusters.contains_key(cluster) {
             let all: Vec<_> = documents.fleet.clusters.keys().map(ClusterName::as_str).collect();
             let problem =

@@ -203,7 +203,7 @@ pub fn scenario(document: ScenarioDocument) -> Result<Scenario, Vec<Found>> {
     let targets = targets(spec.failover, spec.url, spec.targets, &mut problems);
     let load = spec.load.load();
     let faults: Vec<_> = spec.faults.into_iter().map(step).collect();
-    if faults.is_empty() {
+    if faults.iter().all(|f| f.fault.clusters().is_empty()) {
         let problem = Problem::error("FCT0604", "spec.faults is empty: a drill that breaks nothing proves nothing");
         let hint = "add for example `- inject: {scaleToZero: {cluster: local, deployment: echo-blue}}`";
         problems.push(("/spec/faults".into(), problem.hint(hint)));

@@ -104,6 +104,8 @@ pub enum Fault {
         #[schemars(with = "String")]
         deployment: ObjectName,
     },
+    /// Several faults at the same moment, for services side by side.
+    Together(Vec<Fault>),
     /// The cluster dies.
     ClusterDown {
         /// The cluster.
@@ -133,6 +135,7 @@ impl Fault {
     /// The word of the command line and of reports.
     pub fn kind(&self) -> &'static str {
         match self {
+            Fault::Together(all) => all.first().map_or("together", Fault::kind),
             Fault::ScaleToZero(_) => "scale-to-zero",
             Fault::SleepCommand { .. } => "sleep",
             Fault::HealthCheckFail { .. } => "health-check-fail",
@@ -141,14 +144,15 @@ impl Fault {
         }
     }
 
-    /// The cluster it breaks something on.
-    pub fn cluster(&self) -> &ClusterName {
+    /// The clusters it breaks something on.
+    pub fn clusters(&self) -> Vec<&ClusterName> {
         match self {
-            Fault::ScaleToZero(w) => &w.cluster,
+            Fault::Together(all) => all.iter().flat_map(Fault::clusters).collect(),
+            Fault::ScaleToZero(w) => vec![&w.cluster],
             Fault::SleepCommand { cluster, .. }
             | Fault::HealthCheckFail { cluster, .. }
             | Fault::GatewayDown { cluster, .. }
-            | Fault::ClusterDown { cluster, .. } => cluster,
+            | Fault::ClusterDown { cluster, .. } => vec![cluster],
         }
     }
 }
@@ -156,6 +160,10 @@ impl Fault {
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Fault::Together(all) => {
+                let each: Vec<_> = all.iter().map(ToString::to_string).collect();
+                f.write_str(&each.join(", and "))
+            }
             Fault::ScaleToZero(w) => write!(f, "scale {w} to zero"),
             Fault::SleepCommand { cluster, namespace, deployment, container, command } => {
                 let which = container.as_ref().map_or("every container".to_string(), |c| format!("container {c}"));
