@@ -9,6 +9,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::error::{Exit, Failure};
 use crate::ui::Ui;
 
+pub mod demo_stage;
+pub mod demo_story;
 pub mod documents;
 pub mod output;
 pub mod picture;
@@ -112,6 +114,17 @@ impl Ctx {
         runtime.shutdown_timeout(std::time::Duration::from_secs(2));
         Ok(out)
     }
+}
+
+/// A command as it would be typed, without the program's name: for commands that run others.
+pub fn parse(line: &[String]) -> Result<Cli, Failure> {
+    let words = std::iter::once("failctl".to_string()).chain(line.iter().cloned());
+    Cli::try_parse_from(words).map_err(|e| Failure::because(Exit::Internal, e))
+}
+
+/// Runs a command as it would be typed. Must not be called from a runtime: commands make their own.
+pub fn typed(line: &[String], ctx: &mut Ctx) -> Result<Exit, Failure> {
+    dispatch(parse(line)?.command, ctx)
 }
 
 /// The whole program: arguments in, exit code out.

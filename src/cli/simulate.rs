@@ -1,7 +1,7 @@
 //! `failctl simulate`: break something under load, watch, put it back.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
@@ -62,8 +62,8 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
     }
     let documents = args.documents.load_beside_fleet(ctx)?;
     let output = args.output;
-    // One runtime for all of it: clients live on the one they were made on.
-    match ctx.block_on(drive(args, ctx, &documents))?? {
+    let state = state::directory().map_err(|e| Failure::new(Exit::Missing, e))?;
+    match perform(args, ctx, &documents, state)? {
         Outcome::Listed(text) => ctx.ui.data(text).map(|()| Exit::Ok),
         Outcome::Done(report, exit) => {
             print(ctx, output, &report, || report::text(&report))?;
@@ -72,12 +72,21 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
     }
 }
 
-enum Outcome {
+/// The command without its printing; journals and locks go to `state`. Shared with `demo`.
+pub fn perform(args: Args, ctx: &Ctx, documents: &Documents, state: PathBuf) -> Result<Outcome, Failure> {
+    // One runtime for all of it: clients live on the one they were made on.
+    ctx.block_on(drive(args, ctx, documents, state))?
+}
+
+/// What the command showed.
+pub enum Outcome {
+    /// What would be done.
     Listed(String),
+    /// What was measured.
     Done(Box<DrillReport>, Exit),
 }
 
-async fn drive(args: Args, ctx: &Ctx, documents: &Documents) -> Result<Outcome, Failure> {
+async fn drive(args: Args, ctx: &Ctx, documents: &Documents, state: PathBuf) -> Result<Outcome, Failure> {
     let clients = Clients::of(&documents.fleet, ctx.global.kubeconfig.as_deref())?;
     let mut scenarios = scenarios(documents)?;
     if args.flags.fault.is_some() {
@@ -97,7 +106,7 @@ async fn drive(args: Args, ctx: &Ctx, documents: &Documents) -> Result<Outcome, 
     if args.dry_run {
         return dry_run(documents, &clients, &scenarios).await.map(Outcome::Listed);
     }
-    let (report, exit) = all(ctx, documents, &clients, scenarios).await?;
+    let (report, exit) = all(ctx, documents, &clients, scenarios, &state).await?;
     Ok(Outcome::Done(Box::new(report), exit))
 }
 
@@ -145,6 +154,7 @@ async fn all(
     documents: &Documents,
     clients: &Clients,
     scenarios: Vec<Scenario>,
+    state: &Path,
 ) -> Result<(DrillReport, Exit), Failure> {
     let stop = stop_on_ctrl_c();
     let started = jiff::Timestamp::now();
@@ -156,7 +166,7 @@ async fn all(
             act::remarks(&resolved.ground, &step.fault).iter().for_each(|r| ctx.ui.say(format!("note: {r}")));
         }
         let story = scenario.name.clone();
-        let (more, ended) = one(ctx, scenario, resolved, &story, &stop).await?;
+        let (more, ended) = one(ctx, scenario, resolved, &story, state, &stop).await?;
         runs.extend(more);
         exit = worse(exit, ended);
         if matches!(ended, Exit::Interrupted | Exit::Partial) {
@@ -167,12 +177,13 @@ async fn all(
     Ok((report, exit))
 }
 
-/// One drill: shown while it runs, its report and its exit code at the end. Shared with `demo`.
-pub async fn one(
+/// One drill: shown while it runs, its report and its exit code at the end.
+async fn one(
     ctx: &Ctx,
     scenario: Scenario,
     resolved: Resolved,
     story: &str,
+    state: &Path,
     stop: &CancellationToken,
 ) -> Result<(Vec<RunReport>, Exit), Failure> {
     let names: Vec<_> = resolved.lanes.iter().map(|l| l.name.clone()).collect();
@@ -180,7 +191,7 @@ pub async fn one(
         scenario: scenario.clone(),
         ground: resolved.ground,
         lanes: resolved.lanes,
-        state: state::directory().map_err(|e| Failure::new(Exit::Missing, e))?,
+        state: state.to_path_buf(),
         kubeconfig: kubeconfig_files(ctx),
         started: jiff::Timestamp::now().to_string(),
     };

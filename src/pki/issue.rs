@@ -54,6 +54,15 @@ pub fn issue_root(fleet: &str, key: Key, now: Timestamp, days: u32, serial: Seri
     Ok(Issued { certificate, key })
 }
 
+/// A certificate that signed itself and is its own authority, with nothing but a common name: what
+/// `openssl req -x509` makes. For comparison only: whoever trusts it trusts exactly one key, for ever.
+pub fn issue_self_signed(common: &str, key: Key, now: Timestamp, days: u32, serial: Serial) -> Result<Issued, Error> {
+    let mut params = params(common, now, days, serial)?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let certificate = params.self_signed(&key.pair).map_err(issue)?.pem();
+    Ok(Issued { certificate, key })
+}
+
 /// A leaf for a party, signed by the fleet's root. Its last day is never after the root's.
 pub fn issue_leaf(
     fleet: &str,

@@ -11,7 +11,7 @@ mod secret;
 
 pub use check::{Finding, SOON_DAYS, check_pair, check_side, is_good};
 pub use facts::{Facts, certificates, facts};
-pub use issue::{Issued, Lifetimes, Serial, issue_leaf, issue_root, keeps};
+pub use issue::{Issued, Lifetimes, Serial, issue_leaf, issue_root, issue_self_signed, keeps};
 pub use key::{Algorithm, Key};
 pub use party::{Party, Role, parties};
 pub use secret::{Pair, secret};

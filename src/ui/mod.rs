@@ -14,16 +14,22 @@ use crate::model::problem::{Problem, Severity};
 pub struct Ui {
     /// Whether a person reads stderr: progress and prompts only then.
     pub interactive: bool,
+    /// Whether what would be data goes to stderr: for commands that another command runs and talks about.
+    pub data_is_talk: bool,
 }
 
 impl Ui {
     /// The process's own terminal.
     pub fn terminal() -> Self {
-        Ui { interactive: std::io::stderr().is_terminal() && std::io::stdin().is_terminal() }
+        Ui { interactive: std::io::stderr().is_terminal() && std::io::stdin().is_terminal(), data_is_talk: false }
     }
 
     /// Writes data to stdout. A reader who closed the pipe has what he wanted: that is success.
     pub fn data(&self, bytes: impl AsRef<[u8]>) -> Result<(), Failure> {
+        if self.data_is_talk {
+            let _ = std::io::stderr().lock().write_all(bytes.as_ref());
+            return Ok(());
+        }
         let mut out = std::io::stdout().lock();
         match out.write_all(bytes.as_ref()).and_then(|()| out.flush()) {
             Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

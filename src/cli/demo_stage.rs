@@ -1,0 +1,236 @@
+//! What the demo stands on: a sandbox in this process, a directory for its documents, a voice. No command itself.
+//! Whatever happens, closing it (or dropping it) leaves no process, port or file behind.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use super::{Ctx, Global, simulate};
+use crate::error::{Exit, Failure};
+use crate::report::drill::RunReport;
+use crate::sandbox::daemon::{self, Answer, Event, Request};
+use crate::sandbox::envoy_binary::{self, Places};
+use crate::sandbox::{self, cluster};
+use crate::ui::Ui;
+
+/// Somebody pressed Ctrl-C.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+pub struct Interrupted;
+
+/// The clusters of the guide, under its contexts.
+const CLUSTERS: &str = "local=gloo-fed,remote=gloo-fed-2";
+
+/// The demo's stage.
+pub struct Stage<'a> {
+    ctx: &'a Ctx,
+    envoy: PathBuf,
+    documents: Option<tempfile::TempDir>,
+    keep: bool,
+    before: Option<PathBuf>,
+    runtime: Option<tokio::runtime::Runtime>,
+    interrupted: Arc<AtomicBool>,
+    name: String,
+    sandbox: Option<(PathBuf, CancellationToken, tokio::task::JoinHandle<anyhow::Result<()>>)>,
+    step: usize,
+}
+
+impl<'a> Stage<'a> {
+    /// Finds what is needed; starts nothing yet.
+    pub fn open(ctx: &'a Ctx, envoy: Option<PathBuf>, keep: bool) -> Result<Stage<'a>, Failure> {
+        let internal = |e: std::io::Error| Failure::new(Exit::Internal, e);
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(internal)?;
+        let interrupted = Arc::new(AtomicBool::new(false));
+        let flag = interrupted.clone();
+        runtime.spawn(async move {
+            crate::cluster::stop_on_ctrl_c().cancelled().await;
+            flag.store(true, Ordering::SeqCst);
+        });
+        let mut told = false;
+        let mut progress = |_| {
+            if !std::mem::replace(&mut told, true) {
+                ctx.ui.say("fetching Envoy into failctl's cache (once)");
+            }
+        };
+        let envoy = runtime.block_on(envoy_binary::find(&Places::of_environment(envoy), &mut progress))?.path;
+        let documents = tempfile::Builder::new().prefix("failctl-demo-").tempdir().map_err(internal)?;
+        let before = std::env::current_dir().ok();
+        std::env::set_current_dir(documents.path()).map_err(internal)?;
+        Ok(Stage {
+            ctx,
+            envoy,
+            documents: Some(documents),
+            keep,
+            before,
+            runtime: Some(runtime),
+            interrupted,
+            name: format!("demo-{}", std::process::id()),
+            sandbox: None,
+            step: 0,
+        })
+    }
+
+    /// Says a heading.
+    pub fn chapter(&mut self, what: &str) -> Result<(), Failure> {
+        self.check()?;
+        self.step += 1;
+        self.ctx.ui.say(format!("\n=== {}. {what}", self.step));
+        Ok(())
+    }
+
+    /// Says a sentence.
+    pub fn say(&self, what: impl std::fmt::Display) {
+        self.ctx.ui.say(what);
+    }
+
+    /// Writes a document.
+    pub fn write(&self, name: &str, text: &str) -> Result<(), Failure> {
+        std::fs::write(name, text).map_err(|e| {
+            Failure::new(Exit::Internal, anyhow::Error::new(e).context(format!("writing {name}")))
+        })
+    }
+
+    /// Runs a command, after printing it as a user would type it.
+    pub fn run(&self, line: &str) -> Result<Exit, Failure> {
+        self.check()?;
+        self.say(format!("\n$ failctl {line}"));
+        let mut ctx = self.context();
+        let exit = super::typed(&words(line), &mut ctx)?;
+        if exit == Exit::Interrupted {
+            self.interrupted.store(true, Ordering::SeqCst);
+        }
+        self.check()?;
+        Ok(exit)
+    }
+
+    /// Runs a command that must succeed.
+    pub fn must(&self, line: &str) -> Result<(), Failure> {
+        match self.run(line)? {
+            Exit::Ok => Ok(()),
+            other => Err(Failure::because(other, format!("`failctl {line}` ended with {other:?}"))),
+        }
+    }
+
+    /// Runs `failctl simulate` and returns what it measured.
+    pub fn simulate(&self, line: &str) -> Result<Vec<RunReport>, Failure> {
+        self.check()?;
+        self.say(format!("\n$ failctl {line}"));
+        let super::Command::Simulate(args) = super::parse(&words(line))?.command else {
+            return Err(Failure::because(Exit::Internal, format!("`{line}` is not a drill")));
+        };
+        let ctx = self.context();
+        let documents = args.documents.load_beside_fleet(&ctx)?;
+        let state = self.directory()?.join("state");
+        std::fs::create_dir_all(&state).map_err(|e| Failure::new(Exit::Internal, e))?;
+        let simulate::Outcome::Done(report, exit) = simulate::perform(args, &ctx, &documents, state)? else {
+            return Err(Failure::because(Exit::Internal, "the drill measured nothing"));
+        };
+        if exit == Exit::Interrupted {
+            self.interrupted.store(true, Ordering::SeqCst);
+        }
+        self.check()?;
+        self.say(crate::report::drill::text(&report).trim_end());
+        Ok(report.runs)
+    }
+
+    /// Starts the sandbox in this process.
+    pub fn start(&mut self) -> Result<(), Failure> {
+        let dir = sandbox::record::directory(&self.name).map_err(|e| Failure::new(Exit::Missing, e))?;
+        let executable = std::env::current_exe().map_err(|e| Failure::new(Exit::Internal, e))?;
+        let specs = cluster::parse(CLUSTERS).map_err(|e| Failure::because(Exit::Internal, e.join("; ")))?;
+        let options = sandbox::Options {
+            name: self.name.clone(),
+            clusters: specs,
+            dir: dir.clone(),
+            envoy: self.envoy.clone(),
+            executable,
+            block: None,
+        };
+        let (tell, mut events) = tokio::sync::mpsc::unbounded_channel();
+        let stop = CancellationToken::new();
+        let running = daemon::run_until(options, move |e| tell.send(e).is_ok(), stop.clone());
+        let runtime = self.runtime.as_ref().context("the stage is closed").map_err(|e| Failure::new(Exit::Internal, e))?;
+        let task = runtime.spawn(running);
+        self.sandbox = Some((dir.clone(), stop, task));
+        while let Some(event) = runtime.block_on(events.recv()) {
+            match event {
+                Event::Progress(step) => self.say(format!("  {step}")),
+                Event::Ready(_) => break,
+                Event::Failed { why, missing } => {
+                    let exit = if missing { Exit::Missing } else { Exit::Internal };
+                    return Err(Failure::because(exit, format!("the sandbox cannot be started: {why}")));
+                }
+            }
+            self.check()?;
+        }
+        let fleet = std::fs::read_to_string(dir.join(sandbox::documents::FLEET));
+        self.write("failctl.yaml", &fleet.map_err(|e| Failure::new(Exit::Internal, e))?)
+    }
+
+    fn context(&self) -> Ctx {
+        let kubeconfig = self.sandbox.as_ref().map(|(dir, ..)| dir.join(sandbox::documents::KUBECONFIG));
+        let ui = Ui { interactive: false, data_is_talk: true };
+        Ctx { ui, global: Global { kubeconfig, verbose: self.ctx.global.verbose } }
+    }
+
+    fn directory(&self) -> Result<&Path, Failure> {
+        let dir = self.documents.as_ref().context("the stage is closed");
+        dir.map(tempfile::TempDir::path).map_err(|e| Failure::new(Exit::Internal, e))
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        match self.interrupted.load(Ordering::SeqCst) {
+            true => Err(Failure::new(Exit::Interrupted, Interrupted)),
+            false => Ok(()),
+        }
+    }
+
+    /// Ends everything.
+    pub fn close(mut self) -> Result<(), Failure> {
+        self.end().map_err(|e| Failure::new(Exit::Internal, e))
+    }
+
+    fn end(&mut self) -> anyhow::Result<()> {
+        if let Some(before) = self.before.take() {
+            // A directory that was removed meanwhile is nobody's to go back to.
+            let _ = std::env::set_current_dir(before);
+        }
+        let mut ended = Ok(());
+        if let (Some((dir, stop, task)), Some(runtime)) = (self.sandbox.take(), &self.runtime) {
+            ended = runtime.block_on(async {
+                let down = daemon::ask(&dir, &Request::Down).await;
+                if !matches!(down, Ok(Some(Answer::Done(_)))) {
+                    stop.cancel();
+                }
+                let finished = task.await.context("the sandbox's task")?;
+                let _ = std::fs::remove_dir_all(&dir);
+                finished
+            });
+        }
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(std::time::Duration::from_secs(3));
+        }
+        match self.documents.take() {
+            Some(documents) if self.keep => {
+                self.ctx.ui.say(format!("the documents are in {}", documents.keep().display()));
+            }
+            Some(documents) => documents.close().context("removing the demo's documents")?,
+            None => {}
+        }
+        ended
+    }
+}
+
+impl Drop for Stage<'_> {
+    fn drop(&mut self) {
+        let _ = self.end();
+    }
+}
+
+/// A line as a shell would split it; the demo's lines need no quotes.
+fn words(line: &str) -> Vec<String> {
+    line.split_whitespace().map(str::to_string).collect()
+}

@@ -1,0 +1,256 @@
+//! The demo's story, chapter by chapter. No command itself: every chapter types commands.
+
+use base64::Engine as _;
+use serde_json::{Value, json};
+
+use super::demo_stage::Stage;
+use crate::error::{Exit, Failure};
+use crate::pki::{Algorithm, Issued, Key, issue_self_signed};
+use crate::report::drill::RunReport;
+use crate::sim::Expected;
+use crate::yaml;
+
+const BLUE: &str = include_str!("../../templates/sample/blue.yaml");
+const GREEN: &str = include_str!("../../templates/sample/green.yaml");
+const GUIDE_LOCAL: &str = include_str!("../../templates/sample/guide-local.yaml");
+const GUIDE_REMOTE: &str = include_str!("../../templates/sample/guide-remote.yaml");
+const SHOP: &str = include_str!("../../templates/sample/failover.yaml");
+
+/// The port of failctl's own failover gateway: the guide's has 15443 on the same proxies.
+const OWN_PORT: u16 = 15444;
+/// The namespace of the second pair of applications.
+const NAMESPACE: &str = "shop";
+
+/// One fault of the story.
+#[derive(Clone, Copy, Debug)]
+pub struct Fault {
+    name: &'static str,
+    what: &'static str,
+    expected: Expected,
+    steps: fn() -> Vec<Value>,
+}
+
+/// The faults, in order.
+pub const FAULTS: [Fault; 4] = [
+    Fault {
+        name: "health-check",
+        what: "the primary fails its health check (its Envoy answers every path with 503)",
+        expected: Expected::NoLoss,
+        steps: || vec![step(both("healthCheckFail"), None)],
+    },
+    Fault {
+        name: "scale",
+        what: "the primary is scaled to zero",
+        expected: Expected::NoLoss,
+        steps: || vec![step(both("scaleToZero"), None)],
+    },
+    Fault {
+        name: "cluster",
+        what: "the primary's cluster dies: its workloads and its API; the edge survives",
+        expected: Expected::NoLoss,
+        steps: || vec![step(json!({"clusterDown": {"cluster": "local", "form": "workloads"}}), None)],
+    },
+    Fault {
+        name: "outage",
+        what: "the backup's gateway dies, then the primary fails too: nobody is left, and that must be said",
+        expected: Expected::Outage,
+        steps: || {
+            vec![step(json!({"gatewayDown": {"cluster": "remote"}}), Some("2s")), step(both("scaleToZero"), None)]
+        },
+    },
+];
+
+fn step(inject: Value, then_wait: Option<&str>) -> Value {
+    match then_wait {
+        Some(time) => json!({"inject": inject, "thenWait": time}),
+        None => json!({"inject": inject}),
+    }
+}
+
+/// The same fault in both pairs at the same moment.
+fn both(kind: &str) -> Value {
+    let one = |namespace: &str| json!({kind: {"cluster": "local", "namespace": namespace, "deployment": "echo-blue"}});
+    json!({"together": [one("default"), one(NAMESPACE)]})
+}
+
+/// How long and how hard.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    rate: u32,
+    warmup: &'static str,
+    during: &'static str,
+    settle: &'static str,
+}
+
+impl Pace {
+    /// The tour, or the record: 10 s + 9 s + 2.5 s at 500/s are more than 10000 requests, 4500 of them in the fault.
+    pub fn of(full: bool, rate: Option<u32>) -> Pace {
+        match full {
+            true => Pace { rate: rate.unwrap_or(500), warmup: "10s", during: "9s", settle: "2500ms" },
+            false => Pace { rate: rate.unwrap_or(200), warmup: "2s", during: "5s", settle: "1500ms" },
+        }
+    }
+}
+
+/// Two clusters.
+pub fn clusters(stage: &mut Stage<'_>) -> Result<(), Failure> {
+    stage.chapter("Two clusters on this machine")?;
+    stage.say("Real Envoys, an API server per cluster that kubectl accepts, pods with addresses of their own.");
+    stage.say("\n$ failctl sandbox up --clusters local=gloo-fed,remote=gloo-fed-2");
+    stage.start()?;
+    // The fleet document of the sandbox, with a port for failctl's own failover gateway beside the guide's.
+    let text = std::fs::read_to_string("failctl.yaml").map_err(|e| Failure::new(Exit::Internal, e))?;
+    let mut fleet = first(&text)?;
+    for cluster in fleet.pointer_mut("/spec/clusters").and_then(Value::as_array_mut).into_iter().flatten() {
+        cluster["gloo"]["failoverPort"] = json!(OWN_PORT);
+    }
+    stage.write("failctl.yaml", &yaml::emit(&fleet))
+}
+
+/// Two pairs of applications.
+pub fn applications(stage: &mut Stage<'_>) -> Result<(), Failure> {
+    stage.chapter("A service in each: blue here, green there; once for each configuration")?;
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
+    for (file, text) in [("blue.yaml", BLUE), ("green.yaml", GREEN)] {
+        let mut all = vec![namespace.clone()];
+        for name in ["default", NAMESPACE] {
+            all.extend(documents(text)?.into_iter().map(|d| moved(d, name)));
+        }
+        stage.write(file, &stream(&all))?;
+    }
+    stage.must("apply -f local=blue.yaml -f remote=green.yaml --yes")
+}
+
+/// The guide's configuration, word for word.
+pub fn article(stage: &mut Stage<'_>) -> Result<(), Failure> {
+    stage.chapter("The article's configuration: the guide's certificates, gateway, health check, FailoverScheme, route")?;
+    let (server, client) = (self_signed()?, self_signed()?);
+    // The guide gives the server the client's certificate as its authority, and the client none at all.
+    let downstream = tls(&server, Some(&client.certificate));
+    let upstream = tls(&client, None);
+    for (file, text, secret) in
+        [("guide-remote.yaml", GUIDE_REMOTE, downstream), ("guide-local.yaml", GUIDE_LOCAL, upstream)]
+    {
+        let mut all = documents(text)?;
+        for document in all.iter_mut().filter(|d| d["kind"] == "Secret") {
+            document["data"] = secret.clone();
+        }
+        stage.write(file, &stream(&all))?;
+    }
+    stage.must("apply -f local=guide-local.yaml -f remote=guide-remote.yaml --yes --wait")?;
+    stage.must("route add --cluster local --path-prefix / --dest-name default-service-blue-10000 --yes")
+}
+
+/// What failctl compiles.
+pub fn recommended(stage: &mut Stage<'_>) -> Result<(), Failure> {
+    stage.chapter("The recommended configuration: one Failover document")?;
+    stage.write("shop.yaml", SHOP)?;
+    stage.say(SHOP.trim_end());
+    stage.must("certs generate -f failctl.yaml -f shop.yaml")?;
+    stage.must("certs install -f failctl.yaml -f shop.yaml --yes")?;
+    stage.must("apply -f failctl.yaml -f shop.yaml --yes --wait")
+}
+
+/// Tables.
+pub fn status(stage: &mut Stage<'_>, what: &str) -> Result<(), Failure> {
+    stage.chapter(&format!("Status: {what}"))?;
+    stage.run("status -f failctl.yaml -f shop.yaml -f local=guide-local.yaml --no-drift").map(drop)
+}
+
+/// One fault under load.
+pub fn drill(stage: &mut Stage<'_>, fault: Fault, pace: Pace) -> Result<Vec<RunReport>, Failure> {
+    stage.chapter(&format!("Drill: {}", fault.what))?;
+    let file = format!("drill-{}.yaml", fault.name);
+    stage.write(&file, &yaml::emit(&scenario(fault, pace)))?;
+    stage.simulate(&format!("simulate -f failctl.yaml -f shop.yaml -f local=guide-local.yaml -f {file}"))
+}
+
+fn scenario(fault: Fault, pace: Pace) -> Value {
+    let target = |policy: &str, failover: &str| json!({"name": policy, "policy": policy, "failover": failover});
+    json!({
+        "apiVersion": "failctl.dev/v1alpha1",
+        "kind": "Scenario",
+        "metadata": {"name": fault.name},
+        "spec": {
+            "targets": [target("article", "failover-scheme"), target("recommended", "shop")],
+            "load": {
+                "rate": pace.rate, "warmup": pace.warmup, "during": pace.during, "settle": pace.settle, "after": "20s",
+            },
+            "faults": (fault.steps)(),
+            "expected": fault.expected,
+        },
+    })
+}
+
+/// Everything failctl wrote, taken back.
+pub fn clean_up(stage: &mut Stage<'_>) -> Result<(), Failure> {
+    stage.chapter("Clean-up: what was written is taken back, what was there before stays")?;
+    stage.must("delete -f failctl.yaml -f shop.yaml -f local=guide-local.yaml -f remote=guide-remote.yaml --yes")?;
+    stage.say("\n$ failctl sandbox down");
+    Ok(())
+}
+
+/// What `openssl req -x509 -newkey rsa:2048 -days 365 -subj /CN=solo.io` makes.
+fn self_signed() -> Result<Issued, Failure> {
+    let internal = |e: crate::pki::Error| Failure::new(Exit::Internal, e);
+    let key = Key::generate(Algorithm::Rsa2048).map_err(internal)?;
+    issue_self_signed("solo.io", key, jiff::Timestamp::now(), 365, rand::random()).map_err(internal)
+}
+
+fn tls(own: &Issued, authority: Option<&str>) -> Value {
+    let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+    let mut data = json!({"tls.crt": encode(&own.certificate), "tls.key": encode(&own.key.pem())});
+    if let Some(authority) = authority {
+        data["ca.crt"] = json!(encode(authority));
+    }
+    data
+}
+
+fn documents(text: &str) -> Result<Vec<Value>, Failure> {
+    let read = yaml::parse(text).map_err(|e| Failure::new(Exit::Internal, e))?;
+    Ok(read.into_iter().map(|d| d.value).collect())
+}
+
+fn first(text: &str) -> Result<Value, Failure> {
+    let first = documents(text)?.into_iter().next();
+    first.ok_or_else(|| Failure::because(Exit::Internal, "the sandbox's fleet document is empty"))
+}
+
+fn moved(mut document: Value, namespace: &str) -> Value {
+    document["metadata"]["namespace"] = json!(namespace);
+    document
+}
+
+fn stream(all: &[Value]) -> String {
+    let texts: Vec<_> = all.iter().map(yaml::emit).collect();
+    texts.join("---\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_drill_of_the_story_is_a_valid_scenario() {
+        for fault in FAULTS {
+            for full in [false, true] {
+                let scenario = crate::sim::document::read(scenario(fault, Pace::of(full, None))).unwrap();
+                assert_eq!(scenario.targets.len(), 2);
+                assert_eq!(scenario.expected, fault.expected);
+            }
+        }
+    }
+
+    #[test]
+    fn the_sample_documents_are_valid_and_named_as_the_guide_names_them() {
+        let names = |text| -> Vec<String> {
+            let all: Vec<Value> = documents(text).ok().unwrap();
+            all.iter().map(|d| format!("{} {}", d["kind"].as_str().unwrap(), d["metadata"]["name"].as_str().unwrap())).collect()
+        };
+        assert_eq!(names(BLUE), ["Service service-blue", "Deployment echo-blue"]);
+        assert_eq!(names(GREEN), ["Service service-green", "Deployment echo-green"]);
+        assert_eq!(names(GUIDE_REMOTE), ["Secret failover-downstream", "Gateway failover-gateway", "Service failover"]);
+        let local = ["Secret failover-upstream", "Upstream default-service-blue-10000", "FailoverScheme failover-scheme"];
+        assert_eq!(names(GUIDE_LOCAL), local);
+    }
+}
