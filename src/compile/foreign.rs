@@ -35,7 +35,9 @@ fn wave(key: &ObjectKey, body: &Value) -> Wave {
         ("gloo.solo.io", "Upstream") if body.pointer("/spec/failover").is_some() => Wave::Failover,
         ("gloo.solo.io", _) => Wave::Upstreams,
         ("fed.solo.io", _) => Wave::Failover,
-        _ => Wave::Foundations,
+        ("", "Namespace" | "ServiceAccount" | "ConfigMap") => Wave::Foundations,
+        ("apiextensions.k8s.io" | "rbac.authorization.k8s.io", _) => Wave::Foundations,
+        _ => Wave::Workloads,
     }
 }
 

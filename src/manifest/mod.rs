@@ -87,6 +87,8 @@ pub enum Wave {
     Foundations,
     /// Secrets.
     Secrets,
+    /// Services and workloads of the user's own documents.
+    Workloads,
     /// Gateways and their Services on the backup side.
     Gateways,
     /// Detection on the Upstreams.

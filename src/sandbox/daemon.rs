@@ -16,6 +16,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Mutex, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::record::{LOCK, Record, SOCKET};
 use super::{NoAddresses, Options, Progress, Sandbox, View};
@@ -71,7 +72,28 @@ pub enum Answer {
 
 /// Runs a sandbox until it is told to end, by request or by signal. `tell` says whether somebody listened: when nobody
 /// does before the sandbox is ready, whoever wanted it is gone, and it ends.
-pub async fn run(options: Options, mut tell: impl FnMut(Event) -> bool + Send) -> anyhow::Result<()> {
+pub async fn run(options: Options, tell: impl FnMut(Event) -> bool + Send) -> anyhow::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = CancellationToken::new();
+    let cancel = stop.clone();
+    let listening = tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        cancel.cancel();
+    });
+    let ended = run_until(options, tell, stop).await;
+    listening.abort();
+    ended
+}
+
+/// Like [`run`], for a process that has other things to do than run a sandbox: signals are its own business.
+pub async fn run_until(
+    options: Options,
+    mut tell: impl FnMut(Event) -> bool + Send,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     super::documents::make_dir(&options.dir)?;
     let _lock = lock(&options.dir)?;
     let before = Record::read(&options.dir)?;
@@ -98,7 +120,7 @@ pub async fn run(options: Options, mut tell: impl FnMut(Event) -> bool + Send) -
         bail!("nobody waits for this sandbox any more");
     }
     drop(tell);
-    serve(sandbox, listener).await
+    serve(sandbox, listener, &stop).await
 }
 
 /// Whether an error says that an address is in use.
@@ -159,8 +181,7 @@ fn short(dir: &Path) -> anyhow::Result<(PathBuf, File)> {
 }
 
 /// Answers requests until one of them, or a signal, ends the sandbox.
-async fn serve(sandbox: Sandbox, listener: UnixListener) -> anyhow::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+async fn serve(sandbox: Sandbox, listener: UnixListener, stop: &CancellationToken) -> anyhow::Result<()> {
     let shared = Arc::new(Mutex::new(sandbox));
     let (end, mut ended) = tokio::sync::mpsc::channel::<oneshot::Sender<()>>(1);
     let mut conversations = tokio::task::JoinSet::new();
@@ -172,8 +193,7 @@ async fn serve(sandbox: Sandbox, listener: UnixListener) -> anyhow::Result<()> {
             }
             Some(_) = conversations.join_next() => {}
             asked = ended.recv() => break asked,
-            _ = terminate.recv() => break None,
-            _ = interrupt.recv() => break None,
+            () = stop.cancelled() => break None,
         }
     };
     // The conversation that asked for the end waits for it; the others are cut off.
