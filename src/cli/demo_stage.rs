@@ -88,9 +88,8 @@ impl<'a> Stage<'a> {
 
     /// Writes a document.
     pub fn write(&self, name: &str, text: &str) -> Result<(), Failure> {
-        std::fs::write(name, text).map_err(|e| {
-            Failure::new(Exit::Internal, anyhow::Error::new(e).context(format!("writing {name}")))
-        })
+        std::fs::write(name, text)
+            .map_err(|e| Failure::new(Exit::Internal, anyhow::Error::new(e).context(format!("writing {name}"))))
     }
 
     /// Runs a command, after printing it as a user would type it.
@@ -152,7 +151,8 @@ impl<'a> Stage<'a> {
         let (tell, mut events) = tokio::sync::mpsc::unbounded_channel();
         let stop = CancellationToken::new();
         let running = daemon::run_until(options, move |e| tell.send(e).is_ok(), stop.clone());
-        let runtime = self.runtime.as_ref().context("the stage is closed").map_err(|e| Failure::new(Exit::Internal, e))?;
+        let runtime =
+            self.runtime.as_ref().context("the stage is closed").map_err(|e| Failure::new(Exit::Internal, e))?;
         let task = runtime.spawn(running);
         self.sandbox = Some((dir.clone(), stop, task));
         while let Some(event) = runtime.block_on(events.recv()) {

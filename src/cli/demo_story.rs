@@ -123,7 +123,9 @@ pub fn applications(stage: &mut Stage<'_>) -> Result<(), Failure> {
 
 /// The guide's configuration, word for word.
 pub fn article(stage: &mut Stage<'_>) -> Result<(), Failure> {
-    stage.chapter("The article's configuration: the guide's certificates, gateway, health check, FailoverScheme, route")?;
+    stage.chapter(
+        "The article's configuration: the guide's certificates, gateway, health check, FailoverScheme, route",
+    )?;
     let (server, client) = (self_signed()?, self_signed()?);
     // The guide gives the server the client's certificate as its authority, and the client none at all.
     let downstream = tls(&server, Some(&client.certificate));
@@ -245,12 +247,15 @@ mod tests {
     fn the_sample_documents_are_valid_and_named_as_the_guide_names_them() {
         let names = |text| -> Vec<String> {
             let all: Vec<Value> = documents(text).ok().unwrap();
-            all.iter().map(|d| format!("{} {}", d["kind"].as_str().unwrap(), d["metadata"]["name"].as_str().unwrap())).collect()
+            all.iter()
+                .map(|d| format!("{} {}", d["kind"].as_str().unwrap(), d["metadata"]["name"].as_str().unwrap()))
+                .collect()
         };
         assert_eq!(names(BLUE), ["Service service-blue", "Deployment echo-blue"]);
         assert_eq!(names(GREEN), ["Service service-green", "Deployment echo-green"]);
         assert_eq!(names(GUIDE_REMOTE), ["Secret failover-downstream", "Gateway failover-gateway", "Service failover"]);
-        let local = ["Secret failover-upstream", "Upstream default-service-blue-10000", "FailoverScheme failover-scheme"];
+        let local =
+            ["Secret failover-upstream", "Upstream default-service-blue-10000", "FailoverScheme failover-scheme"];
         assert_eq!(names(GUIDE_LOCAL), local);
     }
 }

@@ -10,6 +10,9 @@ use crate::error::{Exit, Failure};
 use crate::manifest::{Manifest, ObjectKey};
 use crate::plan;
 
+/// How long a rejection must last to be believed: controllers look again when what they missed arrives.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// What a controller has said about an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
@@ -65,6 +68,7 @@ pub async fn settle(ctx: &Ctx, clients: &Clients, desired: &[Manifest], deadline
     let keys: Vec<&ObjectKey> = desired.iter().map(|m| &m.key).filter(|k| is_answered(k)).collect();
     let manifests: Vec<_> = desired.iter().filter(|m| is_answered(&m.key)).cloned().collect();
     let wants = Want::for_manifests(&manifests);
+    let rejected_since = std::cell::Cell::new(None::<tokio::time::Instant>);
     let ask = || async {
         let world = observe(clients, &wants).await;
         let mut rejected = Vec::new();
@@ -76,7 +80,11 @@ pub async fn settle(ctx: &Ctx, clients: &Clients, desired: &[Manifest], deadline
                 State::Pending(why) => pending.push(format!("{key} is not accepted yet: {why}")),
             }
         }
+        let since = if rejected.is_empty() { None } else { rejected_since.get().or(Some(tokio::time::Instant::now())) };
+        rejected_since.set(since);
         match (rejected.is_empty(), pending.is_empty()) {
+            // What is rejected for something that is only just coming (an address, a secret) is looked at again.
+            (false, _) if since.is_none_or(|s| s.elapsed() < PATIENCE.min(deadline)) => Err(rejected.join("\n")),
             (false, _) => Ok(rejected),
             (true, true) => Ok(Vec::new()),
             (true, false) => Err(pending.join("\n")),
