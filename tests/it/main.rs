@@ -18,6 +18,7 @@ mod gateway_url;
 mod gloo_golden;
 mod node;
 mod orders;
+mod plan_laws;
 mod probe;
 mod protobuf;
 mod route;
