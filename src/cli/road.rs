@@ -140,41 +140,46 @@ async fn write(
             return Ok((report, rows.into_values().collect()));
         }
         if !moved {
-            match next_plan(ctx, planner, &plan, end, &stop).await? {
-                Some(next) => plan = next,
-                None => return Ok((report, rows.into_values().collect())),
+            let (next, progress) = next_plan(ctx, planner, &plan, end, &stop).await?;
+            if !progress {
+                for blocked in &next.blocked {
+                    rows.entry(blocked.key.clone()).and_modify(|r| r.why = Some(blocked.why.clone()));
+                }
+                return Ok((report, rows.into_values().collect()));
             }
+            plan = next;
         } else {
             plan = planner.plan().await?;
         }
     }
 }
 
-/// Waits until less is missing than before; nothing when the time is over.
+/// Waits until less is missing than before; false when the time is over. The plan is the last one made.
 async fn next_plan(
     ctx: &Ctx,
     planner: &mut impl Planner,
     old: &Plan,
     end: tokio::time::Instant,
     stop: &CancellationToken,
-) -> Result<Option<Plan>, Failure> {
+) -> Result<(Plan, bool), Failure> {
     let missing = |p: &Plan| p.blocked.iter().filter(|b| b.reason == Reason::Missing).count();
     for blocked in old.blocked.iter().filter(|b| b.reason == Reason::Missing) {
         ctx.ui.say(format!("waiting for {}: {}", blocked.key, blocked.why));
     }
     let mut pause = Duration::from_millis(100);
+    let mut last = old.clone();
     while tokio::time::Instant::now() < end {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = stop.cancelled() => return Ok(None),
+            () = stop.cancelled() => break,
         }
         pause = (pause * 3 / 2).min(Duration::from_secs(1));
-        let plan = planner.plan().await?;
-        if missing(&plan) < missing(old) {
-            return Ok(Some(plan));
+        last = planner.plan().await?;
+        if missing(&last) < missing(old) {
+            return Ok((last, true));
         }
     }
-    Ok(None)
+    Ok((last, false))
 }
 
 async fn write_once(

@@ -3,7 +3,7 @@
 //! A change waits for the earlier waves of its owner: if one of those failed, it is held back, so a route never
 //! points at a failover that is not there. Other owners go on. Writes of a wave go side by side over kept connections.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt;
 use tokio::sync::mpsc;
@@ -130,9 +130,9 @@ pub async fn apply(
             tell(Event::Wrote(Box::new(written.clone())));
             report.written.push(written);
         }
-        let failed: Vec<_> = report.failed().map(|w| (w.change.owner.clone(), w.change.key.to_string())).collect();
-        for (owner, key) in failed {
-            broken.entry(owner).or_insert(format!("waits for {key}, which failed"));
+        let failed: BTreeSet<_> = report.failed().map(|w| &w.change.key).collect();
+        for change in wave.iter().filter(|c| failed.contains(&c.key)) {
+            broken.entry(change.owner.clone()).or_insert(format!("waits for {}, which failed", change.key));
         }
         for blocked in plan.blocked.iter().filter(|b| b.wave == index) {
             let why = match blocked.reason {

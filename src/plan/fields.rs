@@ -88,6 +88,12 @@ fn is_leaf(fields: &Value) -> bool {
     fields.as_object().is_none_or(|m| m.keys().all(|k| k == "."))
 }
 
+/// Whether a map is one value: it has content, and everybody who owns it owns it as a whole.
+fn is_atomic(before: &Map<String, Value>, owned: Option<&Value>, others: &[&Value]) -> bool {
+    let mut records = owned.into_iter().chain(others.iter().copied()).peekable();
+    !before.is_empty() && records.peek().is_some() && records.all(is_leaf)
+}
+
 fn list_kind(owned: Option<&Value>, others: &[&Value]) -> List {
     for fields in owned.into_iter().chain(others.iter().copied()) {
         for key in fields.as_object().into_iter().flat_map(Map::keys) {
@@ -113,9 +119,9 @@ impl Walk {
         top: bool,
     ) -> Option<Value> {
         let Some(body) = body else { return self.released(before, owned, others) };
-        let atomic = owned.is_some_and(is_leaf) || (owned.is_none() && others.iter().any(|o| is_leaf(o)));
         match (before, body) {
-            (Some(Value::Object(b)), Value::Object(w)) if !(w.is_empty() && owned.is_none()) && (top || !atomic) => {
+            (Some(Value::Object(b)), Value::Object(w)) if top || !is_atomic(b, owned, others) => {
+                self.claims |= w.is_empty() && owned.is_none();
                 Some(Value::Object(self.object(b, w, owned, others, top)))
             }
             (Some(Value::Array(b)), Value::Array(w)) => match list_kind(owned, others) {
