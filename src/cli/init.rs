@@ -73,7 +73,8 @@ fn contexts(ctx: &Ctx) -> Result<Vec<String>, Failure> {
         }
         None => Kubeconfig::read(),
     };
-    let config = read.map_err(|e| Failure::new(Exit::Input, anyhow::Error::new(e).context("reading the kubeconfig")))?;
+    // The error's own sentence holds its cause already.
+    let config = read.map_err(|e| Failure::because(Exit::Input, format!("reading the kubeconfig: {e}")))?;
     Ok(config.contexts.into_iter().map(|c| c.name).collect())
 }
 

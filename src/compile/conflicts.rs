@@ -102,7 +102,10 @@ fn listeners(documents: &Documents, given: &BTreeMap<ObjectKey, &Span>, manifest
             let index = documents.fleet.clusters.get_index_of(&gateway.key.cluster).unwrap_or_default();
             problems.push(match at {
                 Some(at) => problem.at(Some(at)),
-                None => problem.about_fleet(format!("/spec/clusters/{index}/gloo")),
+                // Both are failctl's: one failover has target glooFederation, another glooUpstream.
+                None => problem
+                    .hint(format!("give all failovers towards `{}` the same target", gateway.key.cluster))
+                    .about_fleet(format!("/spec/clusters/{index}/gloo")),
             });
         }
     }
