@@ -7,6 +7,7 @@ mod foreign;
 pub mod gloo;
 pub mod routes;
 mod site;
+mod vendor;
 
 use std::collections::BTreeSet;
 
@@ -64,6 +65,7 @@ pub fn documents(documents: &Documents, site: &Site) -> Result<Compiled, Vec<Pro
     }
     made.manifests.extend(documents.foreign.iter().filter_map(foreign::manifest));
     made.problems.extend(conflicts::find(documents, site, &made.manifests));
+    made.problems.extend(vendor::notes(documents, &made.manifests));
     finish(made).map_err(|p| documents.locate(p)).map(|c| Compiled { notes: documents.locate(c.notes), ..c })
 }
 

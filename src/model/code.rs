@@ -2,7 +2,7 @@
 //! A code is never reused. `FCT01..` reading, `FCT02..` meaning, `FCT03..` the Gloo targets.
 
 /// Every code with its sentence, in order.
-pub const ALL: [(&str, &str); 52] = [
+pub const ALL: [(&str, &str); 54] = [
     ("FCT0101", "a file is not YAML (or JSON): the place is where the reader gave up"),
     ("FCT0102", "a document is no mapping, or lacks apiVersion or kind, so nobody can tell what it is"),
     ("FCT0103", "a field that this kind does not have"),
@@ -55,4 +55,6 @@ pub const ALL: [(&str, &str); 52] = [
     ("FCT0316", "requests with unsafe methods are not repeated"),
     ("FCT0317", "secrets are not rendered; they must exist"),
     ("FCT0318", "two failovers route the same prefix of the same hosts"),
+    ("FCT0319", "a FailoverScheme for a cluster on which Federation does not run"),
+    ("FCT0320", "a FailoverScheme whose primary no document here watches"),
 ];

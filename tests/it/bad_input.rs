@@ -60,3 +60,15 @@ fn every_code_of_documents_and_targets_is_documented_and_used() {
     let documented: Vec<_> = failctl::model::code::ALL.iter().map(|(code, _)| code.to_string()).collect();
     assert_eq!(documented, used.into_iter().collect::<Vec<_>>());
 }
+
+#[test]
+fn the_page_of_problem_codes_is_current() {
+    let mut page = String::from(
+        "# Problem codes\n\nEvery message about a document or about a Gloo target carries one of these. A code is never reused. Messages about\n\
+         live clusters and their objects have codes of their own (`FCP`, `FCC`, `FCT05`).\n\n| code | meaning |\n|---|---|\n",
+    );
+    for (code, sentence) in failctl::model::code::ALL {
+        page += &format!("| {code} | {sentence} |\n");
+    }
+    super::support::golden("docs/problems.md", &page);
+}

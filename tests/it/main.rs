@@ -7,6 +7,7 @@ mod bad_input;
 mod certificates;
 mod certs;
 mod child;
+mod compile_laws;
 mod delete;
 mod diff;
 mod documents;

@@ -17,7 +17,7 @@ use crate::model::fleet::{Cluster, Fleet, Gloo};
 use crate::model::name::ClusterName;
 use crate::model::problem::Problem;
 
-pub use target::choose;
+pub use target::{choose, manager};
 
 /// Compiles one failover with the gateways it needs, or says everything that stands against it.
 pub fn compile(fleet: &Fleet, failover: &Failover, site: &Site) -> Result<Compiled, Vec<Problem>> {

@@ -76,6 +76,6 @@ fn open_source(fleet: &Fleet, place: Place<'_>) -> Option<Problem> {
 }
 
 /// The cluster that manages the fleet's federation, and the namespace of its resources.
-pub(super) fn manager(fleet: &Fleet) -> Option<(&Cluster, &crate::model::name::Namespace)> {
+pub fn manager(fleet: &Fleet) -> Option<(&Cluster, &crate::model::name::Namespace)> {
     fleet.clusters.values().find_map(|c| Some((c, c.gloo.as_ref()?.federation.as_ref()?)))
 }
