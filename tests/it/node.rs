@@ -289,6 +289,8 @@ async fn a_container_that_ends_is_started_again_and_says_why() {
     assert_eq!((last.exit_code, last.message.as_deref()), (127, Some("Missing -text option!")));
     let (_, out, err) = lab.kubectl_says(&["logs", "broken", "--previous"]).await;
     assert_eq!(out, "Missing -text option!\n", "{err}");
+    let (_, out, err) = lab.kubectl_says(&["describe", "pod", "broken"]).await;
+    assert!(out.contains("Started container echo") && out.contains("BackOff"), "{out}{err}");
     lab.create(
         "once",
         json!({"restartPolicy": "Never", "containers": [

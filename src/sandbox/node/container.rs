@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod};
 use tokio::sync::{mpsc, watch};
 
+use super::events::Events;
 use super::image::{Image, Process, RUNNABLE};
 use super::probe::{self, Verdict};
 use super::process::{Place, Running, Tools};
@@ -57,6 +58,8 @@ pub struct Task {
     pub entry: Arc<ContainerEntry>,
     /// Where its views go.
     pub views: mpsc::UnboundedSender<(usize, View)>,
+    /// Takes down what happens.
+    pub events: Events,
     /// How it was before this task: restarts and the last end survive a restart of the node.
     pub before: (i32, Option<End>),
 }
@@ -102,9 +105,11 @@ impl Task {
                     view.state = State::Running { since: started };
                     view.ready = self.spec.readiness_probe.is_none() && self.spec.startup_probe.is_none();
                     self.tell(&view);
+                    self.events.normal(&self.pod, &view.name, "Started", format!("Started container {}", view.name));
                     self.attend(running, &mut view, &mut orders, &logs).await
                 }
                 Err(message) => {
+                    self.events.warning(&self.pod, &view.name, "Failed", format!("Error: {message}"));
                     logs.push(message);
                     Over::Ended(Ended { code: 128, signal: None }, "StartError")
                 }
@@ -132,8 +137,9 @@ impl Task {
     }
 
     fn wait_for(&self, view: &mut View, reason: &str, message: String) {
-        let state = State::Waiting { reason: reason.into(), message };
+        let state = State::Waiting { reason: reason.into(), message: message.clone() };
         if view.state != state {
+            self.events.warning(&self.pod, &view.name, "Failed", message);
             view.state = state;
             self.tell(view);
         }
@@ -196,7 +202,11 @@ impl Task {
         loop {
             tokio::select! {
                 ended = running.wait() => return Over::Ended(ended, ""),
-                grace = stopped(orders) => return Over::Stopped(stop(&mut running, grace, orders).await),
+                grace = stopped(orders) => {
+                    let told = format!("Stopping container {}", view.name);
+                    self.events.normal(&self.pod, &view.name, "Killing", told);
+                    return Over::Stopped(stop(&mut running, grace, orders).await);
+                }
                 Some(verdict) = verdicts.recv() => match verdict {
                     Verdict::Ready(ready) if ready != view.ready => {
                         view.ready = ready;
@@ -204,6 +214,7 @@ impl Task {
                     }
                     Verdict::Ready(_) => {}
                     Verdict::Dead(why) => {
+                        self.events.warning(&self.pod, &view.name, "Unhealthy", &why);
                         logs.push(format!("[sandbox] {why}; the container will be restarted"));
                         let ended = stop(&mut running, self.grace(), orders).await;
                         return Over::Ended(ended, "Unhealthy");
@@ -255,8 +266,11 @@ impl Task {
     async fn back_off(&self, wait: Duration, end: End, view: &mut View, orders: &mut watch::Receiver<Order>) -> bool {
         let pod = self.pod.metadata.name.as_deref().unwrap_or_default();
         let message = format!("back-off {wait:?} restarting failed container={} pod={pod}", self.spec.name);
+        let told = format!("Back-off restarting failed container {} in pod {pod}", self.spec.name);
+        self.events.warning(&self.pod, &view.name, "BackOff", told);
         view.last = Some(end.clone());
-        self.wait_for(view, "CrashLoopBackOff", message);
+        view.state = State::Waiting { reason: "CrashLoopBackOff".into(), message };
+        self.tell(view);
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             _ = stopped(orders) => {

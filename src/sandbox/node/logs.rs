@@ -4,10 +4,11 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::watch;
 
 /// How many bytes of text a container's log keeps; older lines are forgotten.
@@ -15,6 +16,22 @@ const KEPT_BYTES: usize = 4 << 20;
 
 /// How long one line may be; longer ones are cut into several, as container runtimes do.
 const LINE_BYTES: usize = 16 << 10;
+
+/// How much is read at once.
+const CHUNK: usize = 64 << 10;
+
+/// How long to wait for more when little was there.
+const BREATH: Duration = Duration::from_millis(2);
+
+/// A line, or several where it is too long.
+fn pieces(mut line: Bytes) -> impl Iterator<Item = Bytes> {
+    let mut first = true;
+    std::iter::from_fn(move || {
+        let more = first || !line.is_empty();
+        first = false;
+        more.then(|| line.split_to(line.len().min(LINE_BYTES)))
+    })
+}
 
 /// One line, without its line break.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,10 +73,17 @@ impl Logs {
 
     /// Adds a line, written now.
     pub fn push(&self, text: impl Into<Bytes>) {
-        let line = Line { at: Timestamp::now(), text: text.into() };
+        self.push_all([text.into()]);
+    }
+
+    /// Adds lines, written now.
+    fn push_all(&self, texts: impl IntoIterator<Item = Bytes>) {
+        let at = Timestamp::now();
         let mut ring = self.ring();
-        ring.bytes += line.text.len();
-        ring.lines.push_back(line);
+        for text in texts {
+            ring.bytes += text.len();
+            ring.lines.push_back(Line { at, text });
+        }
         while ring.bytes > KEPT_BYTES {
             let Some(old) = ring.lines.pop_front() else { break };
             ring.bytes -= old.text.len();
@@ -82,29 +106,42 @@ impl Logs {
     }
 
     /// Adds every line that is read, until the end of the stream.
-    pub async fn read_from(self, stream: impl AsyncRead + Unpin) {
-        let mut stream = BufReader::new(stream);
-        let mut line = Vec::new();
-        while let Ok(chunk) = stream.fill_buf().await {
-            if chunk.is_empty() {
+    pub async fn read_from(self, mut stream: impl AsyncRead + Unpin) {
+        let mut unread = BytesMut::new();
+        loop {
+            unread.reserve(CHUNK);
+            let before = unread.len();
+            if !matches!(stream.read_buf(&mut unread).await, Ok(n) if n > 0) {
                 break;
             }
-            let newline = chunk.iter().position(|b| *b == b'\n');
-            let room = LINE_BYTES - line.len();
-            let (taken, used, complete) = match newline {
-                Some(at) if at <= room => (at, at + 1, true),
-                _ if chunk.len() >= room => (room, room, true),
-                _ => (chunk.len(), chunk.len(), false),
-            };
-            line.extend_from_slice(&chunk[..taken]);
-            stream.consume(used);
-            if complete {
-                self.push(std::mem::take(&mut line));
+            let few = unread.len() - before < CHUNK / 4;
+            self.push_lines(&mut unread);
+            if few {
+                // A program that writes line by line would wake us for each; the pipe keeps them as well.
+                tokio::time::sleep(BREATH).await;
             }
         }
-        if !line.is_empty() {
-            self.push(line);
+        if !unread.is_empty() {
+            self.push(unread);
         }
+    }
+
+    /// Takes the whole lines out of what has been read.
+    fn push_lines(&self, unread: &mut BytesMut) {
+        let mut lines = Vec::new();
+        if let Some(last) = unread.iter().rposition(|b| *b == b'\n') {
+            // All lines share the memory they were read into.
+            let whole = unread.split_to(last + 1).freeze();
+            let mut start = 0;
+            for end in whole.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(i, _)| i) {
+                lines.extend(pieces(whole.slice(start..end)));
+                start = end + 1;
+            }
+        }
+        while unread.len() >= LINE_BYTES {
+            lines.push(unread.split_to(LINE_BYTES).freeze());
+        }
+        self.push_all(lines);
     }
 
     /// Reads the lines there are, from the `tail`th before the end (all of them for None), then those to come.

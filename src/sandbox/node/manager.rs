@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::addresses::Addresses;
+use super::events::Events;
 use super::pod::{self, Message, Worker};
 use super::process::Tools;
 use super::registry::{ContainerEntry, PodEntry, Registry};
@@ -47,6 +48,7 @@ pub struct Manager {
     registry: Arc<Registry>,
     power: watch::Sender<Power>,
     addresses: Addresses,
+    events: Events,
     tenants: BTreeMap<String, Tenant>,
     /// The pods' tasks; each ends with its pod's uid.
     tasks: JoinSet<String>,
@@ -57,8 +59,16 @@ pub struct Manager {
 impl Manager {
     /// A manager without pods.
     pub fn new(config: NodeConfig, registry: Arc<Registry>, power: watch::Sender<Power>) -> Self {
-        let addresses = Addresses::new(config.pods);
-        Manager { config, registry, power, addresses, tenants: BTreeMap::new(), tasks: JoinSet::new(), listed: None }
+        Manager {
+            addresses: Addresses::new(config.pods),
+            events: Events::start(config.client.clone(), config.name.clone(), power.subscribe()),
+            config,
+            registry,
+            power,
+            tenants: BTreeMap::new(),
+            tasks: JoinSet::new(),
+            listed: None,
+        }
     }
 
     /// Runs until told to stop; every pod's processes are gone when it returns.
@@ -178,6 +188,7 @@ impl Manager {
             },
             tools: Tools { keeper: self.config.keeper.clone(), envoy: self.config.envoy.clone() },
             entry,
+            events: self.events.clone(),
             power: self.power.subscribe(),
         };
         let (messages, receiver) = mpsc::unbounded_channel();

@@ -13,6 +13,7 @@ pub mod echo;
 pub mod env;
 mod envoy_args;
 pub mod envoy_config;
+mod events;
 pub mod image;
 mod kubelet;
 pub mod logs;

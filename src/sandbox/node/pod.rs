@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::container::{Order, Task};
+use super::events::Events;
 use super::process::Tools;
 use super::registry::{ContainerEntry, PodEntry};
 use super::status::{self, End, Frame, State, View};
@@ -47,6 +48,8 @@ pub struct Worker {
     pub tools: Tools,
     /// What the kubelet's endpoint sees.
     pub entry: Arc<PodEntry>,
+    /// Takes down what happens.
+    pub events: Events,
     /// Whether the node has power.
     pub power: watch::Receiver<Power>,
 }
@@ -151,6 +154,7 @@ impl Worker {
                 dir: self.entry.dir.join(&container.name),
                 entry: entry.unwrap_or_else(|| Arc::new(ContainerEntry::default())),
                 views: told.clone(),
+                events: self.events.clone(),
                 before,
             };
             let mut view = task.first_view();
