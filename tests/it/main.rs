@@ -17,6 +17,7 @@ mod field_ownership;
 mod gateway;
 mod gateway_url;
 mod gloo_golden;
+mod kubectl;
 mod node;
 mod orders;
 mod plan_laws;
