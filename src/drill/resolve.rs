@@ -203,11 +203,15 @@ fn lane(documents: &Documents, world: &World, target: &Target, known: Option<&Pr
     let primary = known.map(|k| k.cluster.to_string());
     // A label that is the primary cluster's name is the primary; without one, who answers before the fault is.
     let primary = primary.filter(|p| target.answers.labels.values().any(|l| l == p));
+    let primary: BTreeSet<String> = match &target.answers.primary[..] {
+        [] => primary.into_iter().collect(),
+        named => named.iter().cloned().collect(),
+    };
     let watch = match (known, cluster) {
         (Some(known), Some(cluster)) => Ok(gateway(cluster, known)),
         _ => Err("no failover is named, so it is not known which Envoy to ask".to_string()),
     };
-    Ok(Lane { name: target.name.clone(), target: probe, primary: primary.into_iter().collect(), watch })
+    Ok(Lane { name: target.name.clone(), target: probe, primary, watch })
 }
 
 fn gateway(cluster: &crate::model::fleet::Cluster, known: &Protected) -> (Gateway, String) {

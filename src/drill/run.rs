@@ -262,7 +262,7 @@ impl<'a> Stage<'a> {
         let now = self.load.now();
         let samples = look_in(&self.samples);
         if self.marks.broken.is_none() {
-            let seen = self.before(&samples, now);
+            let seen = self.before(&samples, now.saturating_sub(window.0 * 1000), now);
             drop(samples);
             return seen;
         }
@@ -276,12 +276,12 @@ impl<'a> Stage<'a> {
     }
 
     /// The pre-flight check: everybody answers, nothing fails, and it is the primary that answers.
-    fn before(&self, samples: &[Samples], now: Micros) -> Observation {
+    fn before(&self, samples: &[Samples], from: Micros, now: Micros) -> Observation {
         let nobody = BTreeSet::new();
         let lanes = self.drill.lanes.iter().zip(samples);
-        let mut seen = analysis::look(lanes.clone().map(|(l, s)| (l.name.as_str(), s, &nobody)), 0, now);
+        let mut seen = analysis::look(lanes.clone().map(|(l, s)| (l.name.as_str(), s, &nobody)), from, now);
         for (lane, samples) in lanes.filter(|(l, _)| !l.primary.is_empty()) {
-            let strangers = analysis::answerers(samples, 0, now);
+            let strangers = analysis::answerers(samples, from, now);
             let strangers: Vec<_> = strangers.difference(&lane.primary).map(String::as_str).collect();
             if !strangers.is_empty() {
                 let primary: Vec<_> = lane.primary.iter().map(String::as_str).collect();
@@ -330,7 +330,8 @@ impl<'a> Stage<'a> {
         let samples = look_in(&self.samples);
         for (primary, samples) in self.primary.iter_mut().zip(samples.iter()) {
             if primary.is_empty() {
-                *primary = analysis::answerers(samples, 0, now);
+                let from = now.saturating_sub(self.drill.scenario.load.warmup.0 * 1000);
+                *primary = analysis::answerers(samples, from, now);
             }
         }
     }

@@ -63,7 +63,8 @@ pub enum Ending {
 enum State {
     Start,
     Warming,
-    Checking,
+    Checking { left: u64 },
+    Patience { left: u64 },
     Injecting(usize),
     Between(usize),
     During,
@@ -82,6 +83,7 @@ pub struct Director {
     during: Millis,
     after: Millis,
     settle: Millis,
+    patience: Millis,
     state: State,
     broken: Vec<Fault>,
     ending: Ending,
@@ -100,6 +102,7 @@ impl Director {
             during: scenario.load.during,
             after: scenario.load.after,
             settle: scenario.load.settle,
+            patience: scenario.load.ready_within,
             state: State::Start,
             broken: Vec::new(),
             ending: Ending::Completed,
@@ -113,12 +116,19 @@ impl Director {
         }
         match (self.state.clone(), seen) {
             (State::Start, _) => self.go(State::Warming, Step::Wait(self.warmup)),
-            (State::Warming, _) => self.go(State::Checking, Step::Probe(self.warmup)),
-            (State::Checking, Observation::Seen(s)) if !s.unwell.is_empty() && !self.scenario_force => {
+            (State::Warming, _) => self.go(State::Checking { left: self.patience.0 }, Step::Probe(self.warmup)),
+            (State::Patience { left }, _) => self.go(State::Checking { left }, Step::Probe(self.warmup)),
+            (State::Checking { left }, Observation::Seen(s)) if !s.unwell.is_empty() && left > 0 => {
+                let wait = (2 * LOOK).min(left);
+                self.go(State::Patience { left: left - wait }, Step::Wait(Millis(wait)))
+            }
+            (State::Checking { .. }, Observation::Seen(s)) if !s.unwell.is_empty() && !self.scenario_force => {
                 self.over(Ending::Refused(s.unwell.join("; ")))
             }
-            (State::Checking, Observation::Failed(why)) if !self.scenario_force => self.over(Ending::Refused(why)),
-            (State::Checking, _) => self.inject(0),
+            (State::Checking { .. }, Observation::Failed(why)) if !self.scenario_force => {
+                self.over(Ending::Refused(why))
+            }
+            (State::Checking { .. }, _) => self.inject(0),
             (State::Injecting(_), Observation::Failed(why)) => self.stop(Ending::Broken(why)),
             (State::Injecting(i), _) if i + 1 < self.faults.len() => {
                 self.go(State::Between(i), Step::Wait(self.faults[i].1))

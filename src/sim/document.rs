@@ -127,6 +127,8 @@ load_spec! {
     rate: u32 as "Option<u32>",
     /// Load before the fault; default `5s`.
     warmup: Millis as "Option<String>",
+    /// How long a service that is not well at first is waited for; default `0s`: the drill is refused at once.
+    ready_within: Millis as "Option<String>",
     /// How long the fault lasts; default `15s`.
     during: Millis as "Option<String>",
     /// How long to wait at most for the primary after healing; default `30s`.

@@ -36,6 +36,8 @@ pub struct Load {
     pub rate: u32,
     /// Load before the fault; also the pre-flight check.
     pub warmup: Millis,
+    /// How long a service that is not well at first is waited for; zero refuses at once.
+    pub ready_within: Millis,
     /// How long the fault lasts.
     pub during: Millis,
     /// How long to wait at most for the primary after healing.
@@ -53,6 +55,7 @@ impl Default for Load {
         Load {
             rate: 100,
             warmup: Millis::secs(5),
+            ready_within: Millis(0),
             during: Millis::secs(15),
             after: Millis::secs(30),
             settle: Millis::secs(2),
@@ -105,6 +108,9 @@ pub struct Answers {
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     #[schemars(with = "std::collections::BTreeMap<String, String>")]
     pub labels: IndexMap<String, String>,
+    /// The labels of the primary; default: its cluster's name if a label is that, else whoever answers before the fault.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub primary: Vec<String>,
 }
 
 /// One step: a fault, and how long to wait before the next.
@@ -144,6 +150,6 @@ impl Scenario {
     /// The longest the load can last.
     pub fn longest(&self) -> Millis {
         let between: u64 = self.faults.iter().map(|f| f.then_wait.0).sum();
-        Millis(self.load.warmup.0 + between + self.load.during.0 + self.load.after.0)
+        Millis(self.load.warmup.0 + self.load.ready_within.0 + between + self.load.during.0 + self.load.after.0)
     }
 }

@@ -26,5 +26,6 @@ mod protobuf;
 mod route;
 mod routing;
 mod sandbox_api;
+mod simulate;
 mod support;
 mod yaml_laws;
