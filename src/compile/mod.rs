@@ -77,6 +77,8 @@ struct Made {
     /// Failover gateways that are needed; many failovers share one.
     gateways: BTreeSet<(Target, ClusterName)>,
     secrets: BTreeSet<SecretNeed>,
+    /// Clusters whose address override was said to be unused: once is enough.
+    overridden: BTreeSet<ClusterName>,
 }
 
 /// One failover with the gateways it needs.

@@ -179,7 +179,7 @@ struct Sorted {
 }
 
 fn sort(source: Source, sorted: &mut Sorted, problems: &mut Vec<Problem>) {
-    let text = Arc::new(Text { name: source.name.into(), body: source.body });
+    let text = Arc::new(Text::new(source.name, source.body));
     let documents = match yaml::parse(&text.body) {
         Ok(documents) => documents,
         Err(error) => {

@@ -1,7 +1,7 @@
 //! Texts and places in them. What comes in: a document with its place. What goes out: problems that point into it.
 //! May not know: what the document means.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
@@ -18,15 +18,27 @@ pub struct Text {
     pub name: Arc<str>,
     /// The text.
     pub body: String,
+    /// Where each line begins; nothing for a text that holds a Secret. Made once: problems may be many.
+    lines: OnceLock<Option<Vec<usize>>>,
 }
 
 impl Text {
+    /// A text.
+    pub fn new(name: impl Into<Arc<str>>, body: String) -> Self {
+        Text { name: name.into(), body, lines: OnceLock::new() }
+    }
+
+    fn begins(&self) -> Option<&Vec<usize>> {
+        let secret = || ["kind: Secret", "\"Secret\"", "PRIVATE KEY"].iter().any(|w| self.body.contains(w));
+        let ends = || self.body.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i + 1);
+        self.lines.get_or_init(|| (!secret()).then(|| std::iter::once(0).chain(ends()).collect())).as_ref()
+    }
+
     /// One line, from 1, unless the text holds a Secret: those are never repeated.
     fn line(&self, number: u32) -> Option<String> {
-        if self.body.contains("kind: Secret") || self.body.contains("\"Secret\"") || self.body.contains("PRIVATE KEY") {
-            return None;
-        }
-        let line = self.body.lines().nth(usize::try_from(number).ok()?.checked_sub(1)?)?;
+        let begins = self.begins()?;
+        let start = *begins.get(usize::try_from(number).ok()?.checked_sub(1)?)?;
+        let line = self.body[start..].lines().next()?;
         Some(line.chars().take(EXCERPT).collect())
     }
 

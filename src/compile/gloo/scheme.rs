@@ -45,6 +45,9 @@ fn scheme_target(job: &Job<'_>, member: &Member) -> Option<Target> {
 fn overrides(job: &Job<'_>, made: &mut Made) {
     for member in job.failover.order.iter().skip(1).flatten() {
         let Some(place) = job.place(&member.cluster).filter(|p| p.cluster.gateway.is_some()) else { continue };
+        if !made.overridden.insert(member.cluster.clone()) {
+            continue;
+        }
         let index = job.fleet.clusters.get_index_of(&member.cluster).unwrap_or_default();
         let what = format!(
             "Federation finds the address of `{}` by itself; the fleet's `gateway` is not used by a FailoverScheme",
@@ -53,8 +56,6 @@ fn overrides(job: &Job<'_>, made: &mut Made) {
         let problem = Problem::note("FCT0312", what)
             .hint("with target: glooUpstream it is used")
             .about_fleet(format!("/spec/clusters/{index}/gateway"));
-        if !made.problems.contains(&problem) {
-            made.problems.push(problem);
-        }
+        made.problems.push(problem);
     }
 }
