@@ -72,6 +72,9 @@ fn route_list(who: &'static str) -> impl Strategy<Value = Vec<(String, u8, bool)
     })
 }
 
+/// Name, prefix and whether it asks for more, of a random route.
+type Named = (String, u8, bool);
+
 /// What is there before failctl comes, and what it wants.
 #[derive(Debug, Clone)]
 struct Case {
@@ -85,7 +88,7 @@ struct Case {
     /// Foreign routes of a VirtualService, if there is one.
     foreign: Option<Vec<(String, u8, bool)>>,
     /// Routes of two failovers.
-    ours: (Vec<(String, u8, bool)>, Vec<(String, u8, bool)>),
+    ours: (Vec<Named>, Vec<Named>),
 }
 
 fn case() -> impl Strategy<Value = Case> {
