@@ -1,5 +1,6 @@
 //! The one road to the clusters: show → ask → write → report. Shared by every command that writes; no command itself.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -214,10 +215,11 @@ fn gather(rows: &mut IndexMap<ObjectKey, Row>, plan: &Plan, report: &Report) {
         }
         rows.insert(key.clone(), Row { object: key.into(), action, result, why });
     };
+    let written: BTreeMap<&ObjectKey, &Written> = report.written.iter().map(|w| (&w.change.key, w)).collect();
     for change in plan.changes() {
         if change.action == Action::Keep {
             put(&change.key, Some(Action::Keep), Ended::Unchanged, None);
-        } else if let Some(written) = report.written.iter().find(|w| w.change.key == change.key) {
+        } else if let Some(written) = written.get(&change.key) {
             put(&change.key, Some(change.action), ended(written), written.outcome.why());
         }
     }
