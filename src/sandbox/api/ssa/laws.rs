@@ -56,7 +56,7 @@ fn owned(object: &Value, manager: &str) -> Set {
 }
 
 fn wanted(spec: &Value) -> Set {
-    typed::fields(shape().types(), shape().root(), &object(spec.clone())).difference(&never_owned())
+    typed::fields(shape().types(), shape().root(), &object(spec.clone())).difference(never_owned())
 }
 
 /// A spec over a small vocabulary, so that managers meet.
@@ -101,7 +101,7 @@ fn spec() -> impl Strategy<Value = Value> {
 fn holds(whole: &Value, part: &Value) -> bool {
     let (types, root) = (shape().types().clone(), shape().root());
     let difference = typed::difference(&types, root, &object(part.clone()), whole);
-    difference.removed.difference(&never_owned()).is_empty() && difference.modified.is_empty()
+    difference.removed.difference(never_owned()).is_empty() && difference.modified.is_empty()
 }
 
 proptest! {
@@ -143,7 +143,7 @@ proptest! {
         let both = apply_as("two", Some(&first), &b, true).unwrap();
         let left = release("two", &both);
         prop_assert!(owned(&left, "two").is_empty());
-        let present = typed::fields(shape().types(), shape().root(), &left).difference(&never_owned());
+        let present = typed::fields(shape().types(), shape().root(), &left).difference(never_owned());
         let abandoned = wanted(&b).difference(&owned(&both, "one"));
         let still = present.intersection(&abandoned);
         // A parent of something that the other manager owns stays with it.

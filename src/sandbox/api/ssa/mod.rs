@@ -234,7 +234,7 @@ pub fn track(shape: &Shape, live: Option<&Value>, new: &mut Value, writer: &Writ
 /// Gives the fields that changed to the writer and takes them from everybody else.
 fn record(shape: &Shape, before: &Value, after: &Value, managed: &mut Managers, writer: &Writer<'_>) {
     let updater = Updater { shape, version: writer.api_version, ignored: ignored(after, writer) };
-    let changed = updater.update(before, after, managed).difference(&never_owned());
+    let changed = updater.update(before, after, managed).difference(never_owned());
     if changed.is_empty() {
         return;
     }
@@ -265,31 +265,25 @@ fn empty(shape: &Shape, like: &Value) -> Value {
 }
 
 /// The fields that nobody owns.
-fn never_owned() -> Set {
-    let mut set = Set::default();
-    let field = |name: &str| path::Element::Field(name.to_owned());
-    for name in ["apiVersion", "kind", "metadata"] {
-        set.insert(&[field(name)]);
-    }
-    for name in [
-        "name",
-        "namespace",
-        "creationTimestamp",
-        "selfLink",
-        "uid",
-        "clusterName",
-        "generation",
-        "managedFields",
-        "resourceVersion",
-    ] {
-        set.insert(&[field("metadata"), field(name)]);
-    }
-    set
+fn never_owned() -> &'static Set {
+    static FIELDS: std::sync::OnceLock<Set> = std::sync::OnceLock::new();
+    FIELDS.get_or_init(|| {
+        let mut set = Set::default();
+        let field = |name: &str| path::Element::Field(name.to_owned());
+        for name in ["apiVersion", "kind", "metadata"] {
+            set.insert(&[field(name)]);
+        }
+        let names = ["name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation"];
+        for name in names.into_iter().chain(["managedFields", "resourceVersion"]) {
+            set.insert(&[field("metadata"), field(name)]);
+        }
+        set
+    })
 }
 
 fn strip(managed: &mut Managers, who: &Manager) {
     if let Some(owned) = managed.get_mut(who) {
-        owned.set = owned.set.difference(&never_owned());
+        owned.set = owned.set.difference(never_owned());
         if owned.set.is_empty() {
             managed.remove(who);
         }
