@@ -9,6 +9,7 @@ mod certs;
 mod child;
 mod compile_laws;
 mod delete;
+mod demo;
 mod diff;
 mod documents;
 mod drills;
