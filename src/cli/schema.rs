@@ -5,6 +5,9 @@ use serde_json::Value;
 
 use super::Ctx;
 use crate::error::{Exit, Failure};
+use crate::report::drill::DrillReport;
+use crate::report::status::StatusReport;
+use crate::sim::document::ScenarioDocument;
 use crate::spec::raw::{FailoverDoc, FleetDoc};
 use crate::spec::{failover, fleet};
 
@@ -13,7 +16,7 @@ use crate::spec::{failover, fleet};
 #[command(after_help = "In an editor with the YAML language server, the first line of your file may say:
   # yaml-language-server: $schema=failctl.schema.json")]
 pub struct Args {
-    /// Which kind of document (default: either)
+    /// Which kind (default: every document that users write)
     #[arg(value_enum)]
     pub kind: Option<Kind>,
 }
@@ -25,20 +28,34 @@ pub enum Kind {
     Fleet,
     /// Failover documents
     Failover,
+    /// Scenario documents, for `failctl simulate`
+    Scenario,
+    /// What `simulate -o json` and `demo -o json` print
+    DrillReport,
+    /// What `status -o json` prints
+    StatusReport,
 }
 
-/// A document of failctl: a Fleet or a Failover.
+/// A document of failctl: a Fleet, a Failover or a Scenario.
 #[derive(JsonSchema)]
 #[schemars(untagged, title = "failctl document")]
 #[expect(dead_code, reason = "only its schema is of use")]
 enum AnyDocument {
     Fleet(Box<FleetDoc>),
     Failover(Box<FailoverDoc>),
+    Scenario(Box<ScenarioDocument>),
 }
 
 /// The schemas, as they are committed under `schema/`, by file name.
-pub fn all() -> [(&'static str, String); 3] {
-    [("failctl.json", text(None)), ("fleet.json", text(Some(Kind::Fleet))), ("failover.json", text(Some(Kind::Failover)))]
+pub fn all() -> [(&'static str, String); 6] {
+    [
+        ("failctl.json", text(None)),
+        ("fleet.json", text(Some(Kind::Fleet))),
+        ("failover.json", text(Some(Kind::Failover))),
+        ("scenario.json", text(Some(Kind::Scenario))),
+        ("drill-report.json", text(Some(Kind::DrillReport))),
+        ("status-report.json", text(Some(Kind::StatusReport))),
+    ]
 }
 
 /// One schema as text.
@@ -46,6 +63,9 @@ pub fn text(kind: Option<Kind>) -> String {
     let schema: Value = match kind {
         Some(Kind::Fleet) => fleet::SCHEMA.clone(),
         Some(Kind::Failover) => failover::SCHEMA.clone(),
+        Some(Kind::Scenario) => schemars::schema_for!(ScenarioDocument).to_value(),
+        Some(Kind::DrillReport) => schemars::schema_for!(DrillReport).to_value(),
+        Some(Kind::StatusReport) => schemars::schema_for!(StatusReport).to_value(),
         None => schemars::schema_for!(AnyDocument).to_value(),
     };
     format!("{schema:#}\n")

@@ -45,7 +45,7 @@ fn a_secret_is_never_repeated_in_a_message() {
 }
 
 #[test]
-fn every_code_of_documents_and_targets_is_documented_and_used() {
+fn every_code_is_documented_and_used() {
     let mut used = std::collections::BTreeSet::new();
     let mut pending = vec![root().join("src")];
     while let Some(path) = pending.pop() {
@@ -54,7 +54,7 @@ fn every_code_of_documents_and_targets_is_documented_and_used() {
         } else if !path.ends_with("model/code.rs") {
             let text = std::fs::read_to_string(path).unwrap();
             let codes = text.match_indices("\"FCT0").filter_map(|(at, _)| text.get(at + 1..at + 8));
-            used.extend(codes.filter(|c| ("FCT0100".."FCT0400").contains(c)).map(str::to_string));
+            used.extend(codes.map(str::to_string));
         }
     }
     let documented: Vec<_> = failctl::model::code::ALL.iter().map(|(code, _)| code.to_string()).collect();

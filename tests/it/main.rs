@@ -17,6 +17,7 @@ mod envoys;
 mod federation;
 mod field_ownership;
 mod gateway;
+mod generated;
 mod gateway_url;
 mod gloo_golden;
 mod gloo_guide;

@@ -1,0 +1,42 @@
+//! What is generated and committed must be what the one definition says today.
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use crate::support::golden;
+
+/// The first line of a generated page.
+const GENERATED: &str = "<!-- Generated from the code; do not edit. -->\n\n";
+
+#[test]
+fn committed_completions_are_current() {
+    for (shell, file) in [
+        (Shell::Bash, "completions/failctl.bash"),
+        (Shell::Zsh, "completions/_failctl"),
+        (Shell::Fish, "completions/failctl.fish"),
+        (Shell::PowerShell, "completions/_failctl.ps1"),
+    ] {
+        golden(file, &String::from_utf8(failctl::cli::completion::script(shell)).unwrap());
+    }
+}
+
+#[test]
+fn the_command_reference_is_current() {
+    let options = clap_markdown::MarkdownOptions::new().title("failctl command reference".into()).show_footer(false);
+    let text = clap_markdown::help_markdown_command_custom(&failctl::cli::Cli::command(), &options);
+    golden("docs/reference.md", &format!("{GENERATED}{}\n", text.trim_end()));
+}
+
+#[test]
+fn the_exit_codes_in_the_docs_are_the_ones_in_the_code() {
+    let head = "# Exit codes\n\nOne table for every command and every output format.\n\n| code | meaning |\n|---|---|\n";
+    let rows = failctl::error::Exit::ALL.map(|(exit, meaning)| format!("| {} | {meaning} |\n", exit as u8));
+    golden("docs/exit-codes.md", &format!("{GENERATED}{head}{}", rows.concat()));
+}
+
+#[test]
+fn the_problem_codes_in_the_docs_are_the_ones_in_the_code() {
+    let head = "# Problem codes\n\nStable: a code is never reused for something else.\n\n| code | what it is |\n|---|---|\n";
+    let rows = failctl::model::code::ALL.map(|(code, meaning)| format!("| `{code}` | {meaning} |\n"));
+    golden("docs/problems.md", &format!("{GENERATED}{head}{}", rows.concat()));
+}
