@@ -64,8 +64,8 @@ fn every_code_is_documented_and_used() {
 #[test]
 fn the_page_of_problem_codes_is_current() {
     let mut page = String::from(
-        "# Problem codes\n\nEvery message about a document or about a Gloo target carries one of these. A code is never reused. Messages about\n\
-         live clusters and their objects have codes of their own (`FCP`, `FCC`, `FCT05`).\n\n| code | meaning |\n|---|---|\n",
+        "# Problem codes\n\nEvery message about a document, a target, an object in a cluster, a drill or a status carries one of these. A code is\n\
+         never reused. Plans (`FCP`), clusters (`FCC`) and certificates (`FCK`) have codes of their own.\n\n| code | meaning |\n|---|---|\n",
     );
     for (code, sentence) in failctl::model::code::ALL {
         page += &format!("| {code} | {sentence} |\n");

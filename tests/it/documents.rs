@@ -167,7 +167,7 @@ fn render_into_a_folder_writes_one_file_per_resource_and_takes_back_its_own() {
         names.sort();
         names
     };
-    assert_eq!(list("local"), ["3-upstream.gloo-system.default-blue-80.yaml", "4-failoverscheme.gloo-fed.blue.yaml"]);
+    assert_eq!(list("local"), ["4-upstream.gloo-system.default-blue-80.yaml", "5-failoverscheme.gloo-fed.blue.yaml"]);
     assert_eq!(list("remote"), ["2-gateway.gloo-system.failover-gateway.yaml", "2-service.gloo-system.failover.yaml"]);
     let file = std::fs::read_to_string(path.join("rendered/remote/2-service.gloo-system.failover.yaml")).unwrap();
     let (_, stream, _) = out(run(path, &["render"]));
@@ -178,7 +178,7 @@ fn render_into_a_folder_writes_one_file_per_resource_and_takes_back_its_own() {
     std::fs::write(path.join("failctl.yaml"), text.replace("name: blue", "name: green")).unwrap();
     said("render-out-again", out(run(path, &["render", "--out", "rendered"])));
     let expected =
-        ["3-upstream.gloo-system.default-green-80.yaml", "4-failoverscheme.gloo-fed.green.yaml", "mine.yaml"];
+        ["4-upstream.gloo-system.default-green-80.yaml", "5-failoverscheme.gloo-fed.green.yaml", "mine.yaml"];
     assert_eq!(list("local"), expected);
 }
 

@@ -29,14 +29,8 @@ fn the_command_reference_is_current() {
 
 #[test]
 fn the_exit_codes_in_the_docs_are_the_ones_in_the_code() {
-    let head = "# Exit codes\n\nOne table for every command and every output format.\n\n| code | meaning |\n|---|---|\n";
+    let head =
+        "# Exit codes\n\nOne table for every command and every output format.\n\n| code | meaning |\n|---|---|\n";
     let rows = failctl::error::Exit::ALL.map(|(exit, meaning)| format!("| {} | {meaning} |\n", exit as u8));
     golden("docs/exit-codes.md", &format!("{GENERATED}{head}{}", rows.concat()));
-}
-
-#[test]
-fn the_problem_codes_in_the_docs_are_the_ones_in_the_code() {
-    let head = "# Problem codes\n\nStable: a code is never reused for something else.\n\n| code | what it is |\n|---|---|\n";
-    let rows = failctl::model::code::ALL.map(|(code, meaning)| format!("| `{code}` | {meaning} |\n"));
-    golden("docs/problems.md", &format!("{GENERATED}{head}{}", rows.concat()));
 }
