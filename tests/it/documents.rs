@@ -168,8 +168,8 @@ fn render_into_a_folder_writes_one_file_per_resource_and_takes_back_its_own() {
         names
     };
     assert_eq!(list("local"), ["4-upstream.gloo-system.default-blue-80.yaml", "5-failoverscheme.gloo-fed.blue.yaml"]);
-    assert_eq!(list("remote"), ["2-gateway.gloo-system.failover-gateway.yaml", "2-service.gloo-system.failover.yaml"]);
-    let file = std::fs::read_to_string(path.join("rendered/remote/2-service.gloo-system.failover.yaml")).unwrap();
+    assert_eq!(list("remote"), ["3-gateway.gloo-system.failover-gateway.yaml", "3-service.gloo-system.failover.yaml"]);
+    let file = std::fs::read_to_string(path.join("rendered/remote/3-service.gloo-system.failover.yaml")).unwrap();
     let (_, stream, _) = out(run(path, &["render"]));
     assert!(stream.contains(&file), "a file is its part of the stream");
     // A file of the user stays, one of an earlier render goes.
