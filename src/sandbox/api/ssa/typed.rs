@@ -1,5 +1,6 @@
 //! An object with its type: the fields it has, how two objects differ, merging one into another, taking fields out.
 //! Pure. The rules are those of Kubernetes' structured-merge-diff 4.
+//! One file although it is long: the four walks share their case analysis and are read against each other.
 
 use serde_json::{Map as Object, Value};
 
