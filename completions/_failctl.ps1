@@ -468,6 +468,8 @@ Register-ArgumentCompleter -Native -CommandName 'failctl' -ScriptBlock {
             [CompletionResult]::new('--deployment', '--deployment', [CompletionResultType]::ParameterName, 'The Deployment to break (default: those behind the primary''s Service)')
             [CompletionResult]::new('--form', '--form', [CompletionResultType]::ParameterName, 'How much of the cluster dies: its workloads and API, or all of it')
             [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Where requests go (default: the gateway of the primary''s cluster)')
+            [CompletionResult]::new('--path', '--path', [CompletionResultType]::ParameterName, 'The path to ask for (default: the URL''s, or the prefix of the failover''s route)')
+            [CompletionResult]::new('--answered-by', '--answered-by', [CompletionResultType]::ParameterName, 'Where an answer says who gave it: a regular expression, its first group (default: the body''s first line)')
             [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'The Host header (default: the route''s, or the URL''s)')
             [CompletionResult]::new('--rate', '--rate', [CompletionResultType]::ParameterName, 'Requests per second (default 100)')
             [CompletionResult]::new('--warmup', '--warmup', [CompletionResultType]::ParameterName, 'Load before the fault (default 5s)')

@@ -2383,7 +2383,7 @@ _failctl() {
             return 0
             ;;
         failctl__subcmd__simulate)
-            opts="-f -o -v -h -V --file --fault --failover --cluster --deployment --form --url --host --rate --warmup --heal-after --duration --timeout --max-failed --max-detection --max-failover --max-failback --expected --dry-run --force --output --kubeconfig --verbose --help --version restore help"
+            opts="-f -o -v -h -V --file --fault --failover --cluster --deployment --form --url --path --answered-by --host --rate --warmup --heal-after --duration --timeout --max-failed --max-detection --max-failover --max-failback --expected --dry-run --force --output --kubeconfig --verbose --help --version restore help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2418,6 +2418,14 @@ _failctl() {
                     return 0
                     ;;
                 --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --answered-by)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

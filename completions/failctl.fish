@@ -290,6 +290,8 @@ complete -c failctl -n "__fish_failctl_using_subcommand simulate; and not __fish
 complete -c failctl -n "__fish_failctl_using_subcommand simulate; and not __fish_seen_subcommand_from restore help" -l form -d 'How much of the cluster dies: its workloads and API, or all of it' -r -f -a "workloads\t'Its workloads and API die, the edge survives'
 all\t'Everything dies, the edge too'"
 complete -c failctl -n "__fish_failctl_using_subcommand simulate; and not __fish_seen_subcommand_from restore help" -l url -d 'Where requests go (default: the gateway of the primary\'s cluster)' -r
+complete -c failctl -n "__fish_failctl_using_subcommand simulate; and not __fish_seen_subcommand_from restore help" -l path -d 'The path to ask for (default: the URL\'s, or the prefix of the failover\'s route)' -r
+complete -c failctl -n "__fish_failctl_using_subcommand simulate; and not __fish_seen_subcommand_from restore help" -l answered-by -d 'Where an answer says who gave it: a regular expression, its first group (default: the body\'s first line)' -r
 complete -c failctl -n "__fish_failctl_using_subcommand simulate; and not __fish_seen_subcommand_from restore help" -l host -d 'The Host header (default: the route\'s, or the URL\'s)' -r
 complete -c failctl -n "__fish_failctl_using_subcommand simulate; and not __fish_seen_subcommand_from restore help" -l rate -d 'Requests per second (default 100)' -r
 complete -c failctl -n "__fish_failctl_using_subcommand simulate; and not __fish_seen_subcommand_from restore help" -l warmup -d 'Load before the fault (default 5s)' -r

@@ -30,6 +30,12 @@ pub struct Flags {
     /// Where requests go (default: the gateway of the primary's cluster)
     #[arg(long, help_heading = "Load")]
     pub url: Option<String>,
+    /// The path to ask for (default: the URL's, or the prefix of the failover's route)
+    #[arg(long, help_heading = "Load")]
+    pub path: Option<String>,
+    /// Where an answer says who gave it: a regular expression, its first group (default: the body's first line)
+    #[arg(long, value_name = "REGEX", help_heading = "Load")]
+    pub answered_by: Option<String>,
     /// The Host header (default: the route's, or the URL's)
     #[arg(long, help_heading = "Load")]
     pub host: Option<String>,
@@ -137,8 +143,9 @@ impl Flags {
             failover: protected.map(|p| p.name.clone()),
             policy: None,
             url: self.url.clone(),
+            path: self.path.clone(),
             host: self.host.clone(),
-            answers: Answers::default(),
+            answers: Answers { pattern: self.answered_by.clone(), ..Answers::default() },
         };
         let mut scenario = Scenario {
             name,

@@ -198,7 +198,13 @@ fn lane(documents: &Documents, world: &World, target: &Target, known: Option<&Pr
         }
         None => None,
     };
-    let who = Who { header, labels: target.answers.labels.clone() };
+    let unreadable = |e: regex::Error| Problem::error("FCT0608", format!("the pattern cannot be read: {e}"));
+    let pattern = target.answers.pattern.as_deref().map(regex::Regex::new).transpose().map_err(unreadable)?;
+    let who = Who { header, pattern, labels: target.answers.labels.clone() };
+    let url = match &target.path {
+        Some(path) => with_path(&url, path),
+        None => url,
+    };
     let probe = probe::Target::new(&url, host.as_deref(), who).map_err(|e| Problem::error("FCT0608", e.to_string()))?;
     let primary = known.map(|k| k.cluster.to_string());
     // A label that is the primary cluster's name is the primary; without one, who answers before the fault is.
@@ -212,6 +218,13 @@ fn lane(documents: &Documents, world: &World, target: &Target, known: Option<&Pr
         _ => Err("no failover is named, so it is not known which Envoy to ask".to_string()),
     };
     Ok(Lane { name: target.name.clone(), target: probe, primary, watch })
+}
+
+/// A URL with another path and query.
+fn with_path(url: &str, path: &str) -> String {
+    let start = url.find("://").map_or(0, |i| i + 3);
+    let end = url[start..].find('/').map_or(url.len(), |i| start + i);
+    format!("{}{path}", &url[..end])
 }
 
 fn gateway(cluster: &crate::model::fleet::Cluster, known: &Protected) -> (Gateway, String) {

@@ -18,22 +18,31 @@ pub fn answer(who: &Who, status: u16, headers: &HeaderMap, body: &[u8]) -> Outco
     match status {
         500.. => Outcome::Failed { class: Class::ServerError, status: Some(status) },
         400..500 => Outcome::Failed { class: Class::ClientError, status: Some(status) },
-        _ => Outcome::Answered { status, by: label(who, headers, body) },
+        _ => match label(who, headers, body) {
+            Some(by) => Outcome::Answered { status, by },
+            None => Outcome::Failed { class: Class::WrongAnswer, status: Some(status) },
+        },
     }
 }
 
-/// The label of who answered: a header or the first line of the body, without quotes, then the user's names.
-pub fn label(who: &Who, headers: &HeaderMap, body: &[u8]) -> Arc<str> {
-    let text = match &who.header {
-        Some(name) => headers.get(name).map_or("", |v| v.to_str().unwrap_or("")).to_string(),
-        None => String::from_utf8_lossy(body).lines().next().unwrap_or("").to_string(),
+/// The label of who answered: what the pattern finds in a header or the body, else the header or the first line of the
+/// body without quotes; then the user's names. None when the pattern finds nothing: this is not the answer asked for.
+pub fn label(who: &Who, headers: &HeaderMap, body: &[u8]) -> Option<Arc<str>> {
+    let header = who.header.as_ref().map(|name| headers.get(name).map_or("", |v| v.to_str().unwrap_or("")));
+    let body = String::from_utf8_lossy(body);
+    let text = match &who.pattern {
+        Some(pattern) => {
+            let found = pattern.captures(header.unwrap_or(&body))?;
+            found.get(1).or(found.get(0))?.as_str()
+        }
+        None => header.unwrap_or_else(|| body.lines().next().unwrap_or("")),
     };
     let text = text.trim().trim_matches('"');
     if let Some(label) = who.labels.get(text) {
-        return label.as_str().into();
+        return Some(label.as_str().into());
     }
     let short: String = text.chars().filter(|c| !c.is_control()).take(LABEL).collect();
-    if short.is_empty() { "(nameless)".into() } else { short.into() }
+    Some(if short.is_empty() { "(nameless)".into() } else { short.into() })
 }
 
 /// Why a connection could not be made.
@@ -51,7 +60,7 @@ mod tests {
     use super::*;
 
     fn by(body: &str) -> String {
-        label(&Who::default(), &HeaderMap::new(), body.as_bytes()).to_string()
+        label(&Who::default(), &HeaderMap::new(), body.as_bytes()).unwrap().to_string()
     }
 
     #[test]
@@ -66,9 +75,19 @@ mod tests {
     #[test]
     fn the_users_names_replace_what_was_answered() {
         let labels = [("blue-pod".to_string(), "local".to_string())].into_iter().collect();
-        let who = Who { header: None, labels };
-        assert_eq!(&*label(&who, &HeaderMap::new(), b"\"blue-pod\""), "local");
-        assert_eq!(&*label(&who, &HeaderMap::new(), b"other"), "other");
+        let who = Who { labels, ..Who::default() };
+        assert_eq!(&*label(&who, &HeaderMap::new(), b"\"blue-pod\"").unwrap(), "local");
+        assert_eq!(&*label(&who, &HeaderMap::new(), b"other").unwrap(), "other");
+    }
+
+    #[test]
+    fn a_pattern_finds_who_answered_anywhere_and_a_page_without_it_is_lost() {
+        let pattern = Some(regex::Regex::new(r#""clustername": *"([^"]+)""#).unwrap());
+        let who = Who { pattern, ..Who::default() };
+        let by = |body: &str| answer(&who, 200, &HeaderMap::new(), body.as_bytes());
+        let answered = Outcome::Answered { status: 200, by: "kind3".into() };
+        assert_eq!(by("{\"id\": 0,\n \"clustername\": \"kind3\"}"), answered);
+        assert_eq!(by("<p>reviews are unavailable"), Outcome::Failed { class: Class::WrongAnswer, status: Some(200) });
     }
 
     #[test]

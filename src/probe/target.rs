@@ -23,6 +23,8 @@ pub struct Target {
 pub struct Who {
     /// A response header; else the first line of the body.
     pub header: Option<HeaderName>,
+    /// What must be found in it; the first group, or all of the match, is the text.
+    pub pattern: Option<regex::Regex>,
     /// From that text to a label.
     pub labels: IndexMap<String, String>,
 }

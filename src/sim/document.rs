@@ -81,6 +81,9 @@ pub struct TargetSpec {
     /// Where requests go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// The path to ask for; default: the URL's, or the prefix of the failover's route.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     /// The Host header, where it is not the URL's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
@@ -264,11 +267,22 @@ fn targets(
                 let at = format!("/spec/targets/{i}");
                 say(&at, "this target has neither failover nor url".into(), "name a Failover document, or give a URL");
             }
+            if let Some(path) = t.path.as_ref().filter(|p| !p.starts_with('/')) {
+                let at = format!("/spec/targets/{i}/path");
+                say(&at, format!("`{path}` is not a path"), "a path begins with /");
+            }
+            if let Some(Err(why)) = t.answers.pattern.as_ref().map(|p| regex::Regex::new(p)) {
+                let at = format!("/spec/targets/{i}/answers/pattern");
+                let what =
+                    format!("the pattern cannot be read: {}", why.to_string().lines().last().unwrap_or_default());
+                say(&at, what, "the syntax is that of the regex crate; put it in single quotes");
+            }
             Target {
                 name: name.unwrap_or_default(),
                 failover: t.failover,
                 policy: t.policy,
                 url: t.url,
+                path: t.path,
                 host: t.host,
                 answers: t.answers,
             }

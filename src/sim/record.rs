@@ -28,11 +28,13 @@ pub enum Class {
     ServerError,
     /// An answer with a status of 400 to 499: the load asks for something the route does not serve.
     ClientError,
+    /// An answer below 400 that is not the one asked for: a page that says what it could not fetch.
+    WrongAnswer,
 }
 
 impl Class {
     /// Every class, in the order of reports.
-    pub const ALL: [Class; 8] = [
+    pub const ALL: [Class; 9] = [
         Class::Refused,
         Class::ConnectTimeout,
         Class::ConnectFailed,
@@ -41,6 +43,7 @@ impl Class {
         Class::Timeout,
         Class::ServerError,
         Class::ClientError,
+        Class::WrongAnswer,
     ];
 
     /// The word of reports.
@@ -54,6 +57,7 @@ impl Class {
             Class::Timeout => "timeout",
             Class::ServerError => "5xx",
             Class::ClientError => "4xx",
+            Class::WrongAnswer => "wrong-answer",
         }
     }
 }

@@ -91,6 +91,8 @@ pub struct Target {
     pub policy: Option<String>,
     /// Where requests go. Default: the gateway of the failover's primary cluster.
     pub url: Option<String>,
+    /// The path to ask for there. Default: the URL's, or the prefix of the failover's route.
+    pub path: Option<String>,
     /// The Host header, where it is not the URL's.
     pub host: Option<String>,
     /// How to tell who answered.
@@ -104,6 +106,10 @@ pub struct Answers {
     /// A response header whose value names who answered; default: the first line of the body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<String>,
+    /// A regular expression for that text: its first group (or all of it) names who answered, wherever it stands in the
+    /// first 4 KiB of the body, or in the header. An answer it does not match is lost: `wrong-answer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
     /// From that text to a label, for example `blue-pod: local`. A text not listed is its own label.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     #[schemars(with = "std::collections::BTreeMap<String, String>")]

@@ -23,6 +23,7 @@ fn scenario(faults: usize) -> Scenario {
         failover: None,
         policy: None,
         url: Some("http://127.0.0.1".into()),
+        path: None,
         host: None,
         answers: Default::default(),
     };
