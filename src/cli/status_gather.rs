@@ -261,12 +261,15 @@ fn certificate_rows(routed: &BTreeMap<ClusterName, Vec<Proxy>>, now: Timestamp) 
         for proxy in proxies {
             for listener in &proxy.listeners {
                 if let ListenerKind::Tcp(chains) = &listener.kind {
-                    chains.iter().filter_map(|c| c.tls.as_ref()).for_each(|t| note(&t.secret, &t.identity.chain));
+                    let served = chains.iter().filter_map(|c| c.tls.as_ref());
+                    served
+                        .filter_map(|t| Some((t.secret.as_ref()?, t.identity.chain()?)))
+                        .for_each(|(secret, chain)| note(secret, chain));
                 }
             }
             let tls = proxy.upstreams.values().flat_map(|u| u.endpoints()).filter_map(|(_, e)| e.tls.as_ref());
-            for (secret, identity) in tls.filter_map(|t| Some((t.secret.as_ref()?, t.identity.as_ref()?))) {
-                note(secret, &identity.chain);
+            for (secret, chain) in tls.filter_map(|t| Some((t.secret.as_ref()?, t.identity.as_ref()?.chain()?))) {
+                note(secret, chain);
             }
         }
     }

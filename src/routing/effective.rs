@@ -1,9 +1,12 @@
 //! What requests meet, route by route, for people and status. What comes in: a proxy. What goes out: rows.
 //! May not know: live health; whoever has it joins it to these rows by address.
 
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 
-use super::{Endpoint, HealthCheck, ListenerKind, Matcher, Origin, Outlier, Proxy, Retry, Upstream};
+use super::{Endpoint, HealthCheck, Level, ListenerKind, Matcher, Origin, Outlier, Proxy, Retry, Shape, Upstream};
 use crate::model::duration::Millis;
 
 /// One route of a proxy, followed to its end.
@@ -96,7 +99,8 @@ pub fn routes(proxy: &Proxy) -> Vec<EffectiveRoute> {
             for host in &chain.virtual_hosts {
                 for route in &host.routes {
                     for (upstream, share) in shares(route) {
-                        let found = proxy.upstreams.get(&upstream);
+                        let found = proxy.upstreams.get(&upstream).map(|u| seen_through(&proxy.upstreams, u));
+                        let found = found.as_deref();
                         rows.push(EffectiveRoute {
                             port: listener.bind.port,
                             tls: chain.tls.is_some(),
@@ -118,7 +122,43 @@ pub fn routes(proxy: &Proxy) -> Vec<EffectiveRoute> {
     rows
 }
 
-/// The priorities of an upstream.
+/// An upstream as requests meet it: an aggregate has the priorities of its members in a row. As in Envoy, a member
+/// without any endpoint, or that does not exist, is left out, and an empty priority of a member takes no place.
+/// Detection is that of the first member that has any; limits and the rest stay the aggregate's own.
+pub fn seen_through<'a>(all: &BTreeMap<String, Upstream>, upstream: &'a Upstream) -> Cow<'a, Upstream> {
+    let mut flat = Vec::new();
+    match &upstream.shape {
+        Shape::Endpoints => return Cow::Borrowed(upstream),
+        Shape::Aggregate(_) => flatten(all, upstream, &mut BTreeSet::new(), &mut flat),
+    }
+    let outlier = upstream.outlier.clone().or_else(|| flat.iter().find_map(|m| m.outlier.clone()));
+    let checks = flat.iter().map(|m| &m.health_checks).find(|c| !c.is_empty()).cloned().unwrap_or_default();
+    let usable = |l: &&Level| l.localities.iter().flat_map(|p| &p.endpoints).any(|e| e.unusable.is_none());
+    let mut levels: Vec<Level> = flat.iter().flat_map(|m| m.levels.iter().filter(usable).cloned()).collect();
+    if levels.is_empty() {
+        levels.push(Level::default());
+    }
+    Cow::Owned(Upstream { levels, outlier, health_checks: checks, ..upstream.clone() })
+}
+
+/// Members that have endpoints of their own, in order; an aggregate that contains itself is followed once.
+fn flatten<'a>(
+    all: &'a BTreeMap<String, Upstream>,
+    upstream: &'a Upstream,
+    met: &mut BTreeSet<&'a str>,
+    flat: &mut Vec<&'a Upstream>,
+) {
+    match &upstream.shape {
+        Shape::Endpoints => flat.push(upstream),
+        Shape::Aggregate(members) => {
+            if met.insert(&upstream.name) {
+                members.iter().filter_map(|m| all.get(m)).for_each(|m| flatten(all, m, met, flat));
+            }
+        }
+    }
+}
+
+/// The priorities of an upstream that has endpoints of its own, or was [seen through](seen_through).
 pub fn priorities(upstream: &Upstream) -> Vec<Priority> {
     let level = |(level, l): (usize, &super::Level)| {
         let members = l.localities.iter().flat_map(|place| place.endpoints.iter().map(move |e| member(place, e)));
@@ -132,7 +172,8 @@ pub fn detection(upstream: &Upstream) -> Detection {
     Detection { active: upstream.health_checks.clone(), passive: upstream.outlier.clone() }
 }
 
-/// The clusters and Services behind an upstream, priority by priority, without repetition.
+/// The clusters and Services behind an upstream (for an aggregate: [seen through](seen_through)), priority by priority,
+/// without repetition.
 /// A level nobody can use, or whose origin no object tells, is empty.
 pub fn order(upstream: &Upstream) -> Vec<Vec<Origin>> {
     let mut levels: Vec<Vec<Origin>> = vec![Vec::new(); upstream.levels.len()];

@@ -13,9 +13,9 @@ mod route;
 mod tls;
 mod upstream;
 
-pub use proxy::{Bind, Finding, HttpChain, Listener, ListenerKind, Proxy, TcpChain, TcpDestination};
+pub use proxy::{Bind, Finding, HttpChain, Listener, ListenerKind, Proxy, Side, TcpChain, TcpDestination};
 pub use route::{Action, BackOff, HeaderMatch, Matcher, PathMatch, Retry, Route, VirtualHost};
-pub use tls::{ClientTls, Identity, SecretRef, ServerTls, TlsVersions};
+pub use tls::{ClientTls, Identity, Pem, Root, SecretRef, ServerTls, TlsVersions};
 pub use upstream::{
-    Balancer, Breakers, Check, CheckOverride, Endpoint, HealthCheck, Level, Locality, Origin, Outlier, Upstream,
+    Balancer, Breakers, Check, CheckOverride, Endpoint, HealthCheck, Level, Locality, Origin, Outlier, Shape, Upstream,
 };

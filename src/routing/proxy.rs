@@ -20,6 +20,9 @@ pub struct Proxy {
     pub listeners: Vec<Listener>,
     /// Upstreams by cluster name.
     pub upstreams: BTreeMap<String, Upstream>,
+    /// Words that every line of its access log carries, for example which version of an application it stands for.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
     /// What is wrong with the objects it was read from.
     pub findings: Vec<Finding>,
 }
@@ -58,8 +61,31 @@ pub struct Listener {
     pub object: ObjectKey,
     /// Where it listens.
     pub bind: Bind,
-    /// What it does with a connection.
+    /// Whose connections it takes.
+    #[serde(skip_serializing_if = "Side::is_edge")]
+    pub side: Side,
+    /// What it does with a connection. A listener with chains with and without TLS tells them apart by the first bytes.
     pub kind: ListenerKind,
+}
+
+/// Whose connections a listener takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Side {
+    /// Those of everybody: a gateway.
+    #[default]
+    Edge,
+    /// Those of the application beside the proxy, to others.
+    Outbound,
+    /// Those of others, to the application beside the proxy.
+    Inbound,
+}
+
+impl Side {
+    /// Whether it is a gateway's.
+    pub fn is_edge(&self) -> bool {
+        *self == Side::Edge
+    }
 }
 
 /// What a listener does with a connection.
@@ -93,6 +119,13 @@ pub struct TcpChain {
     /// TLS towards the client, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<ServerTls>,
+    /// Without TLS of its own: takes only TLS connections that ask for one of these names, and passes their bytes on
+    /// as they are. Empty takes all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sni: Vec<String>,
+    /// And that offer one of these application protocols; empty is any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alpn: Vec<String>,
     /// Where the bytes go.
     pub to: TcpDestination,
 }

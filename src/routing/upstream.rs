@@ -17,7 +17,11 @@ pub struct Upstream {
     pub name: String,
     /// The object it was read from.
     pub object: ObjectKey,
-    /// Priority levels; lower index first. Never empty, though a level may have no endpoint.
+    /// What it is made of.
+    #[serde(skip_serializing_if = "Shape::is_plain")]
+    pub shape: Shape,
+    /// Priority levels; lower index first. Never empty where it has endpoints of its own, though a level may have no
+    /// endpoint; empty for an aggregate.
     pub levels: Vec<Level>,
     /// Active checks.
     pub health_checks: Vec<HealthCheck>,
@@ -52,6 +56,25 @@ impl Upstream {
     pub fn endpoints(&self) -> impl Iterator<Item = (usize, &Endpoint)> {
         let levels = self.levels.iter().enumerate();
         levels.flat_map(|(i, l)| l.localities.iter().flat_map(|l| &l.endpoints).map(move |e| (i, e)))
+    }
+}
+
+/// What an upstream is made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Shape {
+    /// Endpoints of its own.
+    #[default]
+    Endpoints,
+    /// Other upstreams by name, the preferred first: their priorities in a row are its priorities. A member brings its
+    /// own detection, balancing and limits, but the limit on retries is this one's (Envoy's aggregate cluster).
+    Aggregate(Vec<String>),
+}
+
+impl Shape {
+    /// Whether it has endpoints of its own.
+    pub fn is_plain(&self) -> bool {
+        *self == Shape::Endpoints
     }
 }
 

@@ -4,14 +4,36 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Place, duration, set, tls};
-use crate::routing::{Balancer, Breakers, Check, HealthCheck, Outlier, Upstream};
+use super::{Place, duration, extension, set, tls};
+use crate::routing::{Balancer, Breakers, Check, HealthCheck, Outlier, Shape, Upstream};
 
 /// The endpoint metadata key that chooses the TLS context.
 pub const TLS_KEY: &str = "failctl_tls";
 
 /// The cluster of an upstream.
 pub fn cluster(from: &Upstream, place: &Place) -> Value {
+    match &from.shape {
+        Shape::Endpoints => plain(from, place),
+        Shape::Aggregate(members) => aggregate(from, members),
+    }
+}
+
+/// A cluster of clusters: the members' priorities in a row. Only what Envoy reads from the aggregate itself is said.
+fn aggregate(from: &Upstream, members: &[String]) -> Value {
+    let kind = "envoy.extensions.clusters.aggregate.v3.ClusterConfig";
+    let mut out = json!({
+        "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+        "name": from.name,
+        "cluster_type": extension("envoy.clusters.aggregate", kind, json!({ "clusters": members })),
+        "connect_timeout": duration(from.connect_timeout),
+        "lb_policy": "CLUSTER_PROVIDED"
+    });
+    set(&mut out, "circuit_breakers", breakers(&from.breakers));
+    set(&mut out, "common_lb_config", common(from));
+    out
+}
+
+fn plain(from: &Upstream, place: &Place) -> Value {
     let mut out = json!({
         "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
         "name": from.name,
@@ -29,7 +51,7 @@ pub fn cluster(from: &Upstream, place: &Place) -> Value {
     set(&mut out, "circuit_breakers", breakers(&from.breakers));
     set(&mut out, "common_lb_config", common(from));
     set(&mut out, "ignore_health_on_host_removal", from.ignore_health_on_removal.then_some(true));
-    let contexts = contexts(from);
+    let contexts = contexts(from, place.source);
     set(&mut out, "transport_socket_matches", (!contexts.is_empty()).then_some(contexts));
     set(&mut out, "typed_extension_protocol_options", from.http2.then(http2));
     out
@@ -111,10 +133,10 @@ fn common(from: &Upstream) -> Option<Value> {
 }
 
 /// One TLS context for each way the endpoints are reached; an endpoint's metadata names its own.
-fn contexts(from: &Upstream) -> Vec<Value> {
+fn contexts(from: &Upstream, source: &Value) -> Vec<Value> {
     let used = from.endpoints().filter_map(|(_, e)| e.tls.as_ref());
     let by_key: BTreeMap<String, _> = used.map(|tls| (tls::client_key(tls), tls)).collect();
-    let entry = |(key, tls): (&String, &&_)| json!({ "name": key, "match": { TLS_KEY: key }, "transport_socket": tls::client(tls) });
+    let entry = |(key, tls): (&String, &&_)| json!({ "name": key, "match": { TLS_KEY: key }, "transport_socket": tls::client(tls, source) });
     by_key.iter().map(entry).collect()
 }
 

@@ -6,6 +6,7 @@
 //! Endpoints are resources of their own (EDS), so that a change of endpoints keeps what Envoy knows of the health of
 //! the others; a change of a cluster makes Envoy build and check it anew.
 
+mod access_log;
 mod bootstrap;
 mod cluster;
 mod endpoints;
@@ -22,6 +23,7 @@ use crate::model::duration::Millis;
 use crate::routing::{ListenerKind, Proxy};
 
 pub use bootstrap::{XDS_CLUSTER, bootstrap, rest_source};
+pub use tls::{MESH_ROOT, WORKLOAD_CERTIFICATE, secrets};
 
 /// Addresses of DNS names among the endpoints; Envoy takes only addresses in EDS.
 pub type Names = BTreeMap<String, Vec<IpAddr>>;
@@ -53,14 +55,16 @@ pub struct Resources {
 pub fn resources(proxy: &Proxy, place: &Place) -> Resources {
     let mut all = Resources::default();
     for listener in &proxy.listeners {
-        all.listeners.insert(listener.name.clone(), listener::listener(listener, place));
+        all.listeners.insert(listener.name.clone(), listener::listener(listener, proxy, place));
         if let ListenerKind::Http(chains) = &listener.kind {
             all.routes.extend(chains.iter().map(|c| (c.name.clone(), route::table(c))));
         }
     }
     for (name, upstream) in &proxy.upstreams {
         all.clusters.insert(name.clone(), cluster::cluster(upstream, place));
-        all.endpoints.insert(name.clone(), endpoints::assignment(upstream, place.names));
+        if upstream.shape.is_plain() {
+            all.endpoints.insert(name.clone(), endpoints::assignment(upstream, place.names));
+        }
     }
     all
 }

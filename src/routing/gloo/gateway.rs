@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::read::At;
 use super::{DEFAULT_NAMESPACE, DEFAULT_PROXY, GATEWAY_GROUP, Scene, route, secret, virtual_service};
-use crate::routing::{Bind, HttpChain, Listener, ListenerKind, TcpChain, TcpDestination, Upstream};
+use crate::routing::{Bind, HttpChain, Listener, ListenerKind, Side, TcpChain, TcpDestination, Upstream};
 
 /// Namespace and name of every proxy a Gateway belongs to.
 pub fn proxies_of(at: &At) -> Vec<(String, String)> {
@@ -38,7 +38,7 @@ pub fn listeners(scene: &Scene, proxy: &(String, String), upstreams: &BTreeMap<S
         holders.insert(bind.port, at.object.name.clone());
         let name = format!("listener-{}-{}", bind.address, bind.port);
         let Some(kind) = kind(scene, &at, &name, upstreams) else { continue };
-        found.push(Listener { name, object: at.object.clone(), bind, kind });
+        found.push(Listener { name, object: at.object.clone(), bind, side: Side::Edge, kind });
     }
     found.sort_by_key(|l| l.bind.port);
     found
@@ -128,9 +128,9 @@ fn tcp_host(scene: &Scene, at: &At, upstreams: &BTreeMap<String, Upstream>) -> O
         && tls.client_root.is_none()
         && to == TcpDestination::BySni
     {
-        at.warn("FCT0544", format!("{}: Secret {} has no ca.crt, so no client certificate is asked for and everyone reaches every Upstream", at.path(), tls.secret));
+        at.warn("FCT0544", format!("{}: Secret {} has no ca.crt, so no client certificate is asked for and everyone reaches every Upstream", at.path(), tls.secret.iter().map(ToString::to_string).collect::<String>()));
     }
-    Some(TcpChain { name, tls, to })
+    Some(TcpChain { name, tls, sni: Vec::new(), alpn: Vec::new(), to })
 }
 
 fn tcp_destination(at: &At, upstreams: &BTreeMap<String, Upstream>) -> Option<TcpDestination> {

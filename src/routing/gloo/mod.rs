@@ -78,6 +78,7 @@ pub fn proxies(world: &World, cluster: &ClusterName) -> Vec<Proxy> {
         namespace,
         listeners,
         upstreams: upstreams.clone(),
+        tags: BTreeMap::new(),
         findings: findings.clone(),
     };
     names.into_iter().zip(listeners).map(proxy).collect()

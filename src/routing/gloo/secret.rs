@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Scene;
 use super::read::At;
-use crate::routing::{ClientTls, Identity, SecretRef, ServerTls, TlsVersions};
+use crate::routing::{ClientTls, Identity, Root, SecretRef, ServerTls, TlsVersions};
 
 /// The parts of a TLS Secret.
 struct Material {
@@ -36,10 +36,11 @@ pub fn server(scene: &Scene, at: &At) -> Option<ServerTls> {
     let one_way = at.get("oneWayTls").bool().unwrap_or(false);
     let alpn = at.get("alpnProtocols").strings();
     Some(ServerTls {
-        secret,
+        secret: Some(secret),
         identity,
-        client_root: material.root.filter(|_| !one_way),
+        client_root: material.root.filter(|_| !one_way).map(Root::Pem),
         client_names: at.get("verifySubjectAltName").strings(),
+        client_trust_domains: Vec::new(),
         sni: at.get("sniDomains").strings(),
         alpn: if alpn.is_empty() { vec!["h2".into(), "http/1.1".into()] } else { alpn },
         versions: versions(at),
@@ -54,7 +55,7 @@ pub fn client(scene: &Scene, at: &At) -> Result<ClientTls, String> {
         sni: at.get("sni").string(),
         secret,
         identity: material.identity,
-        server_root: material.root.filter(|_| !one_way),
+        server_root: material.root.filter(|_| !one_way).map(Root::Pem),
         server_names: at.get("verifySubjectAltName").strings(),
         alpn: at.get("alpnProtocols").strings(),
         versions: versions(at),

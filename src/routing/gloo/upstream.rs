@@ -3,7 +3,7 @@
 use super::read::At;
 use super::{Scene, cluster_name, endpoints, failover, health, secret};
 use crate::model::duration::Millis;
-use crate::routing::{Balancer, Breakers, Endpoint, Level, Locality, Upstream};
+use crate::routing::{Balancer, Breakers, Endpoint, Level, Locality, Shape, Upstream};
 
 /// Gloo's connect timeout where the Upstream sets none (its translator's ClusterConnectionTimeout).
 pub const CONNECT_TIMEOUT: Millis = Millis::secs(5);
@@ -19,6 +19,7 @@ pub fn read(scene: &Scene, at: &At) -> Upstream {
     let upstream = Upstream {
         name: cluster_name(&at.object.name, namespace),
         object: at.object.clone(),
+        shape: Shape::Endpoints,
         levels,
         health_checks: health::checks(&spec.get("healthChecks")),
         outlier: health::outlier(&spec.get("outlierDetection")),
