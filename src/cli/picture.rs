@@ -10,7 +10,6 @@ use crate::cluster::{Clients, Want, address, observe};
 use crate::compile::{self, Compiled, Site};
 use crate::error::{Exit, Failure};
 use crate::manifest::{Hold, Manifest, OWNER_LABEL, ObjectKey, Wave, World};
-use crate::model::failover::Target;
 use crate::model::fleet::GatewayAddress;
 use crate::model::name::ClusterName;
 use crate::model::problem::Problem;
@@ -120,7 +119,7 @@ fn placeholder(number: usize) -> GatewayAddress {
 
 /// What a cluster's objects say about addresses and hosts; `draft`: as if every address were known.
 pub fn site(ground: &Ground, world: &World, draft: bool) -> Site {
-    let named = compile::gloo::names::gateway(Target::GlooUpstream);
+    let named = compile::gloo::names::gateway(compile::gloo::Way::Upstream);
     let gateway = |cluster: &crate::model::fleet::Cluster| {
         let unreachable = world.clusters.get(cluster.name.as_str()).and_then(|o| o.unreachable.as_ref());
         match unreachable {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::picture::{self, Ground, Lens, narrowed};
 use crate::cluster::{self, Clients, PodAddress, Want, address, observe};
-use crate::compile::gloo::names;
+use crate::compile::gloo::{Way, names};
 use crate::drill::health::ADMIN_PORT;
 use crate::drill::resolve::{self, Protected};
 use crate::envoy::admin::{self, Host};
@@ -15,7 +15,6 @@ use crate::error::Failure;
 use crate::judge::service::service;
 use crate::judge::since::since;
 use crate::manifest::World;
-use crate::model::failover::Target;
 use crate::model::fleet::{Cluster, Edition};
 use crate::model::name::ClusterName;
 use crate::model::problem::{Problem, Severity};
@@ -222,7 +221,7 @@ fn cluster_row(world: &World, versions: &BTreeMap<ClusterName, Result<String, St
 
 fn gateway_rows(ground: &Ground, world: &World) -> Vec<GatewayRow> {
     let mut rows = Vec::new();
-    let own = names::gateway(Target::GlooUpstream);
+    let own = names::gateway(Way::Upstream);
     for cluster in ground.documents.fleet.clusters.values().filter(|c| c.gloo.is_some()) {
         let mut say = |gateway: &str, address: Result<String, Problem>| {
             rows.push(GatewayRow {

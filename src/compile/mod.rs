@@ -12,7 +12,7 @@ mod vendor;
 use std::collections::BTreeSet;
 
 use crate::manifest::Manifest;
-use crate::model::failover::{Failover, Target};
+use crate::model::failover::Failover;
 use crate::model::fleet::Fleet;
 use crate::model::name::ClusterName;
 use crate::model::problem::{Problem, Severity};
@@ -60,8 +60,8 @@ pub fn documents(documents: &Documents, site: &Site) -> Result<Compiled, Vec<Pro
     for failover in &documents.failovers {
         gloo::failover(&documents.fleet, failover, site, &mut made);
     }
-    for (target, cluster) in std::mem::take(&mut made.gateways) {
-        gloo::gateway(&documents.fleet, target, &cluster, &mut made);
+    for (way, cluster) in std::mem::take(&mut made.gateways) {
+        gloo::gateway(&documents.fleet, way, &cluster, &mut made);
     }
     made.manifests.extend(documents.foreign.iter().filter_map(foreign::manifest));
     made.problems.extend(conflicts::find(documents, site, &made.manifests));
@@ -75,7 +75,7 @@ struct Made {
     manifests: Vec<Manifest>,
     problems: Vec<Problem>,
     /// Failover gateways that are needed; many failovers share one.
-    gateways: BTreeSet<(Target, ClusterName)>,
+    gateways: BTreeSet<(gloo::Way, ClusterName)>,
     secrets: BTreeSet<SecretNeed>,
     /// Clusters whose address override was said to be unused: once is enough.
     overridden: BTreeSet<ClusterName>,
@@ -85,8 +85,8 @@ struct Made {
 fn one(fleet: &Fleet, failover: &Failover, site: &Site) -> Result<Compiled, Vec<Problem>> {
     let mut made = Made::default();
     gloo::failover(fleet, failover, site, &mut made);
-    for (target, cluster) in std::mem::take(&mut made.gateways) {
-        gloo::gateway(fleet, target, &cluster, &mut made);
+    for (way, cluster) in std::mem::take(&mut made.gateways) {
+        gloo::gateway(fleet, way, &cluster, &mut made);
     }
     finish(made)
 }

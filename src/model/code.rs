@@ -3,7 +3,7 @@
 //! `FCT05..` objects in clusters, `FCT06..` drills and status.
 
 /// Every code with its sentence, in order.
-pub const ALL: [(&str, &str); 104] = [
+pub const ALL: [(&str, &str); 105] = [
     ("FCT0101", "a file is not YAML (or JSON): the place is where the reader gave up"),
     ("FCT0102", "a document is no mapping, or lacks apiVersion or kind, so nobody can tell what it is"),
     ("FCT0103", "a field that this kind does not have"),
@@ -58,6 +58,7 @@ pub const ALL: [(&str, &str); 104] = [
     ("FCT0318", "two failovers route the same prefix of the same hosts"),
     ("FCT0319", "a FailoverScheme for a cluster on which Federation does not run"),
     ("FCT0320", "a FailoverScheme whose primary no document here watches"),
+    ("FCT0330", "a target of a mesh where one of Gloo's is needed"),
     ("FCT0501", "a field of an object in a cluster has a value its kind does not allow"),
     ("FCT0502", "an Upstream or an endpoint does not say where it leads"),
     ("FCT0503", "an Upstream names a Service that is not there"),

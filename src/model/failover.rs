@@ -20,6 +20,8 @@ pub struct Failover {
     pub route: Option<RouteIntent>,
     /// What it compiles to.
     pub target: TargetChoice,
+    /// What only a mesh asks for.
+    pub mesh: MeshIntent,
 }
 
 impl Failover {
@@ -38,6 +40,8 @@ pub struct Member {
     pub service: ServiceRef,
     /// Share within its group, at least 1.
     pub weight: Option<u32>,
+    /// The ServiceAccount its Pods run as, when discovery must not decide. Meshes name it in certificates.
+    pub service_account: Option<ObjectName>,
 }
 
 /// A Kubernetes Service and one of its ports.
@@ -139,6 +143,13 @@ pub struct RouteIntent {
     pub timeout: Option<Millis>,
 }
 
+/// What only a mesh asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MeshIntent {
+    /// The host name of the failover itself. Default: `NAME.NAMESPACE.global` ([`super::mesh::failover_host`]).
+    pub host: Option<String>,
+}
+
 /// What a failover compiles to, as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetChoice {
@@ -155,17 +166,20 @@ pub enum Target {
     GlooFederation,
     /// `Upstream.failover`, Gloo Enterprise without Federation.
     GlooUpstream,
+    /// Istio with an aggregate cluster per failover: Service Mesh Hub's design without its management plane.
+    IstioAggregate,
 }
 
 impl Target {
     /// All targets, in the order `auto` tries them.
-    pub const ALL: [Target; 2] = [Target::GlooFederation, Target::GlooUpstream];
+    pub const ALL: [Target; 3] = [Target::GlooFederation, Target::GlooUpstream, Target::IstioAggregate];
 
     /// The word in a document.
     pub fn as_str(self) -> &'static str {
         match self {
             Target::GlooFederation => "glooFederation",
             Target::GlooUpstream => "glooUpstream",
+            Target::IstioAggregate => "istioAggregate",
         }
     }
 }

@@ -42,6 +42,13 @@ pub struct Cluster {
     pub switch: Option<Switch>,
 }
 
+impl Cluster {
+    /// The trust domain of the workloads' SPIFFE identities; Istio's own default where the fleet says nothing.
+    pub fn trust_domain(&self) -> &str {
+        self.trust_domain.as_deref().unwrap_or(super::mesh::TRUST_DOMAIN)
+    }
+}
+
 /// How a Service of type LoadBalancer is reached on this platform.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Platform {
@@ -94,6 +101,12 @@ pub enum Edition {
 pub struct Istio {
     /// Version.
     pub version: Version,
+    /// Where istiod and the gateways run; Istio's root namespace. Default istio-system.
+    pub namespace: Namespace,
+    /// Where other clusters reach its east-west gateway, when discovery must not decide.
+    pub east_west: Option<GatewayAddress>,
+    /// The DNS domain of the cluster's Services. Default cluster.local.
+    pub cluster_domain: String,
 }
 
 /// A semantic version without build data; pre-release text is kept and sorts before the release.

@@ -6,5 +6,6 @@ pub mod duration;
 pub mod failover;
 pub mod fleet;
 pub mod identity;
+pub mod mesh;
 pub mod name;
 pub mod problem;

@@ -15,8 +15,8 @@ use super::shape::Spelling;
 use super::text::{Located, meant};
 use crate::model::duration::Millis;
 use crate::model::failover::{
-    Detection, Failback, Failover, HealthCheck, Member, OutlierDetection, Retry, RouteIntent, ServiceRef, Target,
-    TargetChoice,
+    Detection, Failback, Failover, HealthCheck, Member, MeshIntent, OutlierDetection, Retry, RouteIntent, ServiceRef,
+    Target, TargetChoice,
 };
 use crate::model::fleet::Fleet;
 use crate::model::name::{ClusterName, Namespace, ObjectName};
@@ -43,15 +43,17 @@ pub fn read(document: &Located, value: Value, fleet: Option<&Fleet>) -> (Option<
     let retry = retries(&mut r, spec.retries, route.as_ref());
     let stable_for = spec.failback.and_then(|f| r.optional_time("/spec/failback/stableFor", f.stable_for));
     let detection = detection.map(|(d, healthy)| guarded(&mut r, d, healthy, stable_for));
+    let mesh = MeshIntent { host: spec.mesh.and_then(|m| r.word("/spec/mesh/host", m.host, mesh_host)) };
     let target = match spec.target {
         None | Some(TargetSpec::Auto) => TargetChoice::Auto,
         Some(TargetSpec::GlooFederation) => TargetChoice::Is(Target::GlooFederation),
         Some(TargetSpec::GlooUpstream) => TargetChoice::Is(Target::GlooUpstream),
+        Some(TargetSpec::IstioAggregate) => TargetChoice::Is(Target::IstioAggregate),
     };
     let wrong = r.problems.iter().any(|p| p.severity == crate::model::problem::Severity::Error);
     let whole = move || {
         let failback = Failback { stable_for };
-        Some(Failover { name: name?, order: order??, detection: detection?, retry, failback, route, target })
+        Some(Failover { name: name?, order: order??, detection: detection?, retry, failback, route, target, mesh })
     };
     (if wrong { None } else { whole() }, r.problems)
 }
@@ -147,7 +149,16 @@ fn member(
     };
     let service =
         ServiceRef { namespace: namespace?, name: name?, port: port.or_else(|| service.and_then(|s| s.port))? };
-    Some(Member { cluster: cluster?, service, weight: spec.weight })
+    let service_account = r.word(&format!("{at}/serviceAccount"), spec.service_account, |t| ObjectName::new(t));
+    Some(Member { cluster: cluster?, service, weight: spec.weight, service_account })
+}
+
+/// A DNS name of at least two labels.
+fn mesh_host(text: &str) -> Result<String, String> {
+    if ObjectName::new(text).is_ok() && text.contains('.') {
+        return Ok(text.into());
+    }
+    Err(format!("`{text}` is no host name; write for example shop.default.global"))
 }
 
 /// Detection, and the healthy threshold if the document wrote one.

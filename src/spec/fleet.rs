@@ -8,12 +8,13 @@ use std::sync::LazyLock;
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::raw::{ClusterSpec, EditionSpec, FleetDoc, GatewaySpec, GlooSpec, PlatformSpec, SwitchSpec};
+use super::raw::{ClusterSpec, EditionSpec, FleetDoc, GatewaySpec, GlooSpec, IstioSpec, PlatformSpec, SwitchSpec};
 use super::reading::Reading;
 use super::shape::Spelling;
 use super::text::Located;
 use crate::model::fleet::{Cluster, Edition, Fleet, GatewayAddress, Gloo, Istio, Platform, Switch, Version};
-use crate::model::name::{ClusterName, Namespace};
+use crate::model::mesh;
+use crate::model::name::{ClusterName, Namespace, ObjectName};
 use crate::model::problem::Problem;
 
 /// The JSON Schema of fleet documents.
@@ -23,6 +24,9 @@ pub static SCHEMA: LazyLock<Value> = LazyLock::new(|| schemars::schema_for!(Flee
 const GLOO_NAMESPACE: &str = "gloo-system";
 /// Where Federation's resources live before Gloo 1.8.
 const OLD_FEDERATION_NAMESPACE: &str = "gloo-fed";
+
+/// Where Istio is installed unless the document says otherwise (istioctl's and the charts' default).
+const ISTIO_NAMESPACE: &str = "istio-system";
 
 /// Reads a fleet document. The fleet holds what could be read even when there are problems.
 pub fn read(document: &Located, value: Value) -> (Fleet, Vec<Problem>) {
@@ -65,7 +69,7 @@ fn cluster(r: &mut Reading<'_>, at: &str, spec: ClusterSpec) -> Option<Cluster> 
         Some(PlatformSpec::LoadBalancer) | None => Platform::LoadBalancer,
     };
     let gloo = spec.gloo.and_then(|g| gloo(r, &format!("{at}/gloo"), g));
-    let istio = spec.istio.and_then(|i| r.word(&format!("{at}/istio/version"), i.version, Version::parse));
+    let istio = spec.istio.and_then(|i| istio(r, &format!("{at}/istio"), i));
     let port = gloo.as_ref().map(|g| match platform {
         Platform::NodePort => g.failover_node_port,
         Platform::LoadBalancer => g.failover_port,
@@ -91,7 +95,7 @@ fn cluster(r: &mut Reading<'_>, at: &str, spec: ClusterSpec) -> Option<Cluster> 
         zone,
         network,
         gloo,
-        istio: istio.map(|version| Istio { version }),
+        istio,
         gateway,
         trust_domain,
         namespaces,
@@ -135,6 +139,34 @@ fn gloo(r: &mut Reading<'_>, at: &str, spec: GlooSpec) -> Option<Gloo> {
         failover_port: spec.failover_port.unwrap_or(15443),
         failover_node_port: node_port,
     })
+}
+
+fn istio(r: &mut Reading<'_>, at: &str, spec: IstioSpec) -> Option<Istio> {
+    let version = r.word(&format!("{at}/version"), spec.version, Version::parse);
+    let namespace = spec.namespace.or_else(|| Some(ISTIO_NAMESPACE.into()));
+    let namespace = r.word(&format!("{at}/namespace"), namespace, |t| Namespace::new(t));
+    let domain = spec.cluster_domain.or_else(|| Some(mesh::CLUSTER_DOMAIN.into()));
+    let cluster_domain = r.word(&format!("{at}/clusterDomain"), domain, |t| ObjectName::new(t));
+    let east_west = spec.east_west_gateway.map(|g| {
+        let host = r.word(&format!("{at}/eastWestGateway/host"), g.host, ip)?;
+        Some(GatewayAddress { host, port: g.port.unwrap_or(mesh::PASSTHROUGH_PORT) })
+    });
+    Some(Istio {
+        version: version?,
+        namespace: namespace?,
+        east_west: match east_west {
+            None => None,
+            Some(address) => Some(address?),
+        },
+        cluster_domain: cluster_domain?.to_string(),
+    })
+}
+
+/// An IP address: a ServiceEntry of resolution STATIC takes nothing else.
+fn ip(text: &str) -> Result<String, String> {
+    let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
+    let wrong = || format!("`{text}` is no IP address; Istio's static endpoints take no DNS name");
+    bare.parse::<IpAddr>().map(|ip| ip.to_string()).map_err(|_| wrong())
 }
 
 fn gateway(r: &mut Reading<'_>, at: &str, spec: GatewaySpec, default: Option<u16>) -> Option<GatewayAddress> {

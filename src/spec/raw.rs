@@ -99,7 +99,7 @@ pub struct ClusterSpec {
     pub istio: Option<IstioSpec>,
     /// Where other clusters reach its failover gateway. Default: discovered.
     pub gateway: Option<GatewaySpec>,
-    /// SPIFFE trust domain.
+    /// SPIFFE trust domain of Istio's workloads. Default: cluster.local, Istio's own.
     pub trust_domain: Option<String>,
     /// Namespaces failctl may look at. Default: all it needs.
     pub namespaces: Option<Vec<String>>,
@@ -166,6 +166,24 @@ pub struct IstioSpec {
     /// Version, in quotes, for example "1.27.0".
     #[schemars(required)]
     pub version: Option<String>,
+    /// Where istiod and the gateways run. Default: istio-system.
+    pub namespace: Option<String>,
+    /// Where other clusters reach its east-west gateway. Default: discovered.
+    pub east_west_gateway: Option<EastWestSpec>,
+    /// The DNS domain of the cluster's Services. Default: cluster.local.
+    pub cluster_domain: Option<String>,
+}
+
+/// Where an east-west gateway is reached.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EastWestSpec {
+    /// IP address. (A DNS name is not possible here: a STATIC ServiceEntry takes addresses only.)
+    #[schemars(required)]
+    pub host: Option<String>,
+    /// Port. Default: 15443.
+    #[schemars(range(min = 1))]
+    pub port: Option<u16>,
 }
 
 /// A gateway's address.
@@ -216,6 +234,16 @@ pub struct FailoverSpec {
     pub route: Option<RouteSpec>,
     /// What it compiles to. Default: auto, from what runs on the primary.
     pub target: Option<TargetSpec>,
+    /// What only a mesh asks for (target istioAggregate).
+    pub mesh: Option<MeshSpec>,
+}
+
+/// What only a mesh asks for.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MeshSpec {
+    /// Host name of the failover itself; callers need not know it. Default: NAME.NAMESPACE.global.
+    pub host: Option<String>,
 }
 
 /// A Kubernetes Service and one of its ports.
@@ -254,6 +282,8 @@ pub struct MemberSpec {
     /// Share of the group's traffic, at least 1. Default: equal shares.
     #[schemars(range(min = 1))]
     pub weight: Option<u32>,
+    /// The ServiceAccount its Pods run as; meshes name it in certificates. Default: discovered.
+    pub service_account: Option<String>,
 }
 
 /// What differs from the failover's service.
@@ -373,4 +403,7 @@ pub enum TargetSpec {
     /// Upstream.failover: Gloo Enterprise without Federation.
     #[serde(rename = "glooUpstream")]
     GlooUpstream,
+    /// Istio with an aggregate cluster: failover between services of a mesh.
+    #[serde(rename = "istioAggregate")]
+    IstioAggregate,
 }

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::super::Made;
-use super::{Place, manifest, names};
+use super::{Place, Way, manifest, names};
 use crate::manifest::{Hold, Wave};
-use crate::model::failover::Target;
 use crate::model::fleet::{Edition, Fleet, Platform};
 use crate::model::identity;
 use crate::resource::gateway::{Destination, Gateway, SslConfig, TcpGateway, TcpHost};
@@ -13,8 +12,8 @@ use crate::resource::service::{Port, Service, ServiceType};
 use crate::resource::{Meta, Object, Reference};
 
 /// Writes the Gateway and its Service.
-pub fn write(fleet: &Fleet, target: Target, place: Place<'_>, made: &mut Made) {
-    let named = names::gateway(target);
+pub fn write(fleet: &Fleet, way: Way, place: Place<'_>, made: &mut Made) {
+    let named = names::gateway(way);
     let namespace = place.gloo.namespace.as_str();
     let meta = |name: &str| Meta::new(name, namespace).labels(names::labels(names::FLEET)).labels([("app", "gloo")]);
     let gateway = Gateway {

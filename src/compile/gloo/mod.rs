@@ -12,7 +12,7 @@ mod upstream;
 
 use super::{Compiled, Made, SecretNeed, Side, Site};
 use crate::manifest::{Manifest, ObjectKey, Wave};
-use crate::model::failover::{Failover, Target};
+use crate::model::failover::Failover;
 use crate::model::fleet::{Cluster, Fleet, Gloo};
 use crate::model::name::ClusterName;
 use crate::model::problem::Problem;
@@ -22,6 +22,15 @@ pub use target::{choose, manager};
 /// Compiles one failover with the gateways it needs, or says everything that stands against it.
 pub fn compile(fleet: &Fleet, failover: &Failover, site: &Site) -> Result<Compiled, Vec<Problem>> {
     super::one(fleet, failover, site)
+}
+
+/// Gloo's two ways to fail over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// Federation's FailoverScheme (target `glooFederation`).
+    Federation,
+    /// `Upstream.failover`, written by failctl (target `glooUpstream`).
+    Upstream,
 }
 
 /// A cluster with the Gloo that runs there.
@@ -58,30 +67,30 @@ fn place<'a>(fleet: &'a Fleet, cluster: &ClusterName) -> Option<Place<'a>> {
 
 /// Compiles one failover without its gateways, which it only asks for.
 pub(super) fn failover(fleet: &Fleet, failover: &Failover, site: &Site, made: &mut Made) {
-    let target = match target::choose(fleet, failover) {
-        Ok(target) => target,
+    let way = match target::choose(fleet, failover) {
+        Ok(way) => way,
         Err(problems) => return made.problems.extend(problems),
     };
     let Some(primary) = place(fleet, &failover.primary().cluster) else { return };
     let job = Job { fleet, failover, site, primary };
-    match target {
-        Target::GlooFederation => {
+    match way {
+        Way::Federation => {
             upstream::detection_only(&job, made);
             scheme::write(&job, made);
         }
-        Target::GlooUpstream => upstream::with_failover(&job, made),
+        Way::Upstream => upstream::with_failover(&job, made),
     }
     route::write(&job, made);
-    made.secrets.insert(need(primary, names::gateway(target).client_secret, Side::Client));
+    made.secrets.insert(need(primary, names::gateway(way).client_secret, Side::Client));
     let backups = failover.order.iter().skip(1).flatten();
-    made.gateways.extend(backups.map(|m| (target, m.cluster.clone())));
+    made.gateways.extend(backups.map(|m| (way, m.cluster.clone())));
 }
 
 /// The failover gateway of a cluster, which all failovers towards it share.
-pub(super) fn gateway(fleet: &Fleet, target: Target, cluster: &ClusterName, made: &mut Made) {
+pub(super) fn gateway(fleet: &Fleet, way: Way, cluster: &ClusterName, made: &mut Made) {
     if let Some(place) = place(fleet, cluster) {
-        gateway::write(fleet, target, place, made);
-        made.secrets.insert(need(place, names::gateway(target).server_secret, Side::Server));
+        gateway::write(fleet, way, place, made);
+        made.secrets.insert(need(place, names::gateway(way).server_secret, Side::Server));
     }
 }
 

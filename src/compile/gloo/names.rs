@@ -1,7 +1,8 @@
 //! The names of things in Gloo. Where Gloo or its guide fixes a name it is theirs; the rest is ours.
 
+use super::Way;
 use crate::manifest::{MANAGED_BY, OWNER_LABEL};
-use crate::model::failover::{ServiceRef, Target};
+use crate::model::failover::ServiceRef;
 use crate::model::fleet::Gloo;
 use crate::model::name::ObjectName;
 use crate::resource::Reference;
@@ -9,7 +10,7 @@ use crate::resource::Reference;
 /// The owner of what all failovers of a fleet share.
 pub const FLEET: &str = "fleet";
 
-/// What a failover gateway is called under one target. The two targets share nothing, so that both can live on one
+/// What a failover gateway is called under one of Gloo's targets. The two share nothing, so that both can live on one
 /// pair of clusters (on different ports).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GatewayNames {
@@ -26,16 +27,16 @@ pub struct GatewayNames {
 }
 
 /// The names under a target.
-pub const fn gateway(target: Target) -> GatewayNames {
-    match target {
-        Target::GlooFederation => GatewayNames {
+pub const fn gateway(way: Way) -> GatewayNames {
+    match way {
+        Way::Federation => GatewayNames {
             gateway: "failover-gateway",
             service: "failover",
             port: "failover",
             server_secret: "failover-downstream",
             client_secret: "failover-upstream",
         },
-        Target::GlooUpstream => GatewayNames {
+        Way::Upstream => GatewayNames {
             gateway: "failctl-failover",
             service: "failctl-failover",
             port: "failctl-failover",

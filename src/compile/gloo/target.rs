@@ -1,14 +1,14 @@
 //! Which of Gloo's two ways a failover takes. What comes in: a fleet and a failover. What goes out: a target, or every
 //! reason why there is none.
 
-use super::Place;
+use super::{Place, Way};
 use crate::model::failover::{Failover, Target, TargetChoice};
 use crate::model::fleet::{Cluster, Edition, Fleet};
 use crate::model::problem::Problem;
 
-/// The target a failover compiles to. `auto`: with Federation somewhere in the fleet its FailoverScheme, else
+/// The way a failover takes. `auto`: with Federation somewhere in the fleet its FailoverScheme, else
 /// `Upstream.failover`. Both need Enterprise on the primary; a backup may be open source.
-pub fn choose(fleet: &Fleet, failover: &Failover) -> Result<Target, Vec<Problem>> {
+pub fn choose(fleet: &Fleet, failover: &Failover) -> Result<Way, Vec<Problem>> {
     let name = failover.name.as_str();
     let mut problems = Vec::new();
     for (g, group) in failover.order.iter().enumerate() {
@@ -36,18 +36,27 @@ pub fn choose(fleet: &Fleet, failover: &Failover) -> Result<Target, Vec<Problem>
         problems.push(problem);
     }
     let federation = manager(fleet);
-    let target = match failover.target {
-        TargetChoice::Is(target) => target,
-        TargetChoice::Auto if federation.is_some() => Target::GlooFederation,
-        TargetChoice::Auto => Target::GlooUpstream,
+    let way = match failover.target {
+        TargetChoice::Is(Target::GlooFederation) => Way::Federation,
+        TargetChoice::Is(Target::GlooUpstream) => Way::Upstream,
+        TargetChoice::Is(Target::IstioAggregate) => return Err(vec![of_a_mesh(failover)]),
+        TargetChoice::Auto if federation.is_some() => Way::Federation,
+        TargetChoice::Auto => Way::Upstream,
     };
-    if target == Target::GlooFederation && federation.is_none() {
+    if way == Way::Federation && federation.is_none() {
         let problem =
             Problem::error("FCT0307", "`glooFederation` needs Gloo Federation, and no cluster of the fleet runs it")
                 .hint("add gloo.federation: {} to the cluster that runs it, or write target: glooUpstream");
         problems.push(problem.about_failover(name, "/spec/target"));
     }
-    if problems.is_empty() { Ok(target) } else { Err(problems) }
+    if problems.is_empty() { Ok(way) } else { Err(problems) }
+}
+
+/// Certificates between Gloo's gateways, for example, are asked for by failovers of Gloo alone.
+fn of_a_mesh(failover: &Failover) -> Problem {
+    let what = format!("`{}` has target istioAggregate, which is a mesh's and none of Gloo's", failover.name);
+    let hint = "write target: glooFederation or glooUpstream for a failover between gateways";
+    Problem::error("FCT0330", what).hint(hint).about_failover(failover.name.as_str(), "/spec/target")
 }
 
 fn open_source(fleet: &Fleet, place: Place<'_>) -> Option<Problem> {

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use super::super::Made;
-use super::{Job, detection, manifest, names};
+use super::{Job, Way, detection, manifest, names};
 use crate::manifest::{Hold, Wave};
-use crate::model::failover::{Member, Target};
+use crate::model::failover::Member;
 use crate::model::identity;
 use crate::model::problem::Problem;
 use crate::resource::upstream::{
@@ -66,7 +66,7 @@ fn locality(job: &Job<'_>, member: &Member, shared: bool, pointer: &str) -> Resu
         return Err(job.about(Problem::error("FCT0314", what).hint(hint), format!("{pointer}/weight")));
     }
     let upstream = names::upstream(place.gloo, &member.service);
-    let named = names::gateway(Target::GlooUpstream);
+    let named = names::gateway(Way::Upstream);
     Ok(LocalityEndpoints {
         lb_endpoints: vec![LbEndpoint {
             address: address.host,

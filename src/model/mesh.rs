@@ -1,0 +1,62 @@
+//! How things are called in a mesh of several clusters: hosts, Envoy's clusters, SNI and identities. Whoever writes
+//! mesh objects and whoever reads them take the names from here.
+//! Istio: `pilot/pkg/model/service.go` (BuildSubsetKey, BuildDNSSrvSubsetKey), `pkg/spiffe`; federated hosts: Service
+//! Mesh Hub's federation.
+
+use super::failover::ServiceRef;
+use super::name::ClusterName;
+
+/// Istio's trust domain where nobody gave another.
+pub const TRUST_DOMAIN: &str = "cluster.local";
+/// Kubernetes' DNS domain where nobody gave another.
+pub const CLUSTER_DOMAIN: &str = "cluster.local";
+/// The port of east-west gateways that pass mutual TLS through by SNI.
+pub const PASSTHROUGH_PORT: u16 = 15443;
+/// The label by which Istio's east-west gateway is selected.
+pub const EAST_WEST: (&str, &str) = ("istio", "eastwestgateway");
+
+/// The host of a Service in its own cluster.
+pub fn local_host(namespace: &str, service: &str, domain: &str) -> String {
+    format!("{service}.{namespace}.svc.{domain}")
+}
+
+/// The host under which other clusters of the fleet reach a cluster's Service.
+pub fn federated_host(cluster: &ClusterName, namespace: &str, service: &str) -> String {
+    format!("{service}.{namespace}.svc.{cluster}.global")
+}
+
+/// The host of a failover that names none: `NAME.NAMESPACE.global`.
+pub fn failover_host(name: &str, service: &ServiceRef) -> String {
+    format!("{name}.{}.global", service.namespace)
+}
+
+/// The name of Envoy's cluster for a host's port, all subsets.
+pub fn outbound(port: u16, host: &str) -> String {
+    format!("outbound|{port}||{host}")
+}
+
+/// The SNI by which an east-west gateway finds a host's port: the cluster's name in the form DNS allows.
+pub fn sni(port: u16, host: &str) -> String {
+    format!("outbound_.{port}_._.{host}")
+}
+
+/// A workload's identity.
+pub fn spiffe(trust_domain: &str, namespace: &str, account: &str) -> String {
+    format!("spiffe://{trust_domain}/ns/{namespace}/sa/{account}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_istio_and_service_mesh_hub() {
+        let kind3 = ClusterName::new("kind3").expect("a name");
+        let host = federated_host(&kind3, "default", "reviews");
+        assert_eq!(host, "reviews.default.svc.kind3.global");
+        assert_eq!(outbound(9080, &host), "outbound|9080||reviews.default.svc.kind3.global");
+        assert_eq!(sni(9080, &host), "outbound_.9080_._.reviews.default.svc.kind3.global");
+        assert_eq!(local_host("default", "reviews", CLUSTER_DOMAIN), "reviews.default.svc.cluster.local");
+        assert_eq!(spiffe("kind3", "default", "bookinfo-reviews"), "spiffe://kind3/ns/default/sa/bookinfo-reviews");
+    }
+}
