@@ -62,6 +62,36 @@ pub async fn pod_behind(client: &Client, namespace: &str, selector: &str) -> any
     }
 }
 
+/// The running pods that have a container of this name, in these namespaces (none named: in all), by namespace and name.
+pub async fn pods_with(
+    client: &Client,
+    namespaces: &[String],
+    container: &str,
+) -> anyhow::Result<Vec<(String, String)>> {
+    let everywhere = [String::new()];
+    let mut found = Vec::new();
+    for namespace in if namespaces.is_empty() { &everywhere[..] } else { namespaces } {
+        let path = match namespace.as_str() {
+            "" => "/api/v1/pods".to_string(),
+            namespace => format!("/api/v1/namespaces/{namespace}/pods"),
+        };
+        let list = get(client, &path).await?;
+        let running = list["items"].as_array().into_iter().flatten().filter(|p| {
+            p["status"]["phase"] == "Running" && p["metadata"]["deletionTimestamp"].is_null() && has(p, container)
+        });
+        let text = |p: &Value, field: &str| p["metadata"][field].as_str().unwrap_or_default().to_string();
+        found.extend(running.map(|p| (text(p, "namespace"), text(p, "name"))));
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Native sidecars stand among the init containers.
+fn has(pod: &Value, container: &str) -> bool {
+    let lists = ["containers", "initContainers"].map(|list| pod["spec"][list].as_array());
+    lists.into_iter().flatten().flatten().any(|c| c["name"] == container)
+}
+
 /// One HTTP/1.1 exchange over a stream. The answer's status and body; a deadline of `timeout` over all of it.
 pub async fn http(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,

@@ -14,7 +14,7 @@ mod write;
 
 pub use apply::{Event, Held, Report, Written, apply, stop_on_ctrl_c};
 pub use clients::{Clients, Trouble, trouble_of};
-pub use forward::{Forward, PodAddress, http, listen, open, pod_behind};
+pub use forward::{Forward, PodAddress, http, listen, open, pod_behind, pods_with};
 pub use kinds::{Kind, KindOf, url_of};
 pub use observe::{Want, observe};
 pub use version::version;

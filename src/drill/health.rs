@@ -1,5 +1,6 @@
-//! Asking a gateway's Envoy again and again which hosts of the primary it would use.
-//! What comes in: where the gateway runs, the names of Envoy clusters. What goes out: what it said, and when.
+//! Asking an Envoy that decides about a service again and again which hosts of the primary it would use: a gateway's at
+//! the edge, a caller's sidecar in a mesh.
+//! What comes in: which proxies decide, the names of Envoy clusters. What goes out: what they said, and when.
 //! May not know: the load, faults.
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::callers;
 use crate::cluster::{self, Clients, PodAddress};
 use crate::envoy::admin::{self, Failed, Host};
 use crate::judge::service;
@@ -24,15 +26,39 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// The admin port of Gloo's proxies.
 pub const ADMIN_PORT: u16 = 19000;
 
-/// A gateway whose Envoy can be asked.
+/// Proxies whose Envoy can be asked.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Gateway {
-    /// The cluster.
+pub struct Proxies {
+    /// The cluster they run on.
     pub cluster: ClusterName,
-    /// Namespace of the proxy's Pods.
-    pub namespace: String,
-    /// Labels of the proxy's Pods.
-    pub selector: String,
+    /// Which of them.
+    pub which: Which,
+}
+
+/// Which proxies of a cluster decide.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Which {
+    /// Gloo's gateway: Pods by their labels.
+    Gateway {
+        /// Their namespace.
+        namespace: String,
+        /// Their labels.
+        selector: String,
+    },
+    /// The sidecar that calls the service most, in these namespaces (none: all).
+    Caller {
+        /// Namespaces of callers.
+        namespaces: Vec<String>,
+    },
+}
+
+impl std::fmt::Display for Proxies {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.which {
+            Which::Gateway { .. } => write!(f, "the gateway's Envoy on {}", self.cluster),
+            Which::Caller { .. } => write!(f, "the sidecars of {}", self.cluster),
+        }
+    }
 }
 
 /// What an Envoy said about one of its clusters.
@@ -50,7 +76,7 @@ pub type Answer = Result<BTreeMap<String, Said>, String>;
 /// Asks until stopped; every answer goes to `tell`. Reconnects by itself.
 pub async fn watch(
     clients: Clients,
-    gateway: Gateway,
+    proxies: Proxies,
     names: Vec<String>,
     tell: mpsc::UnboundedSender<Answer>,
     stop: CancellationToken,
@@ -58,10 +84,10 @@ pub async fn watch(
     let asking = async {
         let mut connection = None;
         loop {
-            let asked = tokio::time::timeout(TIMEOUT, ask(&clients, &gateway, &names, &mut connection)).await;
+            let asked = tokio::time::timeout(TIMEOUT, ask(&clients, &proxies, &names, &mut connection)).await;
             let answer = asked.unwrap_or_else(|_| Err(anyhow::anyhow!("no answer within {} s", TIMEOUT.as_secs())));
             let failed = answer.is_err();
-            let where_ = |e| format!("the gateway's Envoy on {} could not be asked: {e:#}", gateway.cluster);
+            let where_ = |e| format!("{proxies} could not be asked: {e:#}");
             if tell.send(answer.map_err(where_)).is_err() {
                 return;
             }
@@ -82,13 +108,13 @@ type Connection = SendRequest<Empty<Bytes>>;
 
 async fn ask(
     clients: &Clients,
-    gateway: &Gateway,
+    proxies: &Proxies,
     names: &[String],
     connection: &mut Option<Connection>,
 ) -> anyhow::Result<BTreeMap<String, Said>> {
     let mut sender = match connection.take() {
         Some(sender) => sender,
-        None => connect(clients, gateway).await?,
+        None => connect(clients, proxies, names).await?,
     };
     sender.ready().await?;
     let request =
@@ -99,14 +125,31 @@ async fn ask(
     Ok(said(&hosts, names))
 }
 
-async fn connect(clients: &Clients, gateway: &Gateway) -> anyhow::Result<Connection> {
-    let client = clients.client(gateway.cluster.as_str()).await?;
-    let pod = cluster::pod_behind(&client, &gateway.namespace, &gateway.selector).await?;
-    let address = PodAddress { namespace: gateway.namespace.clone(), pod, port: ADMIN_PORT };
+async fn connect(clients: &Clients, proxies: &Proxies, names: &[String]) -> anyhow::Result<Connection> {
+    let client = clients.client(proxies.cluster.as_str()).await?;
+    let address = match &proxies.which {
+        Which::Gateway { namespace, selector } => {
+            let pod = cluster::pod_behind(&client, namespace, selector).await?;
+            PodAddress { namespace: namespace.clone(), pod, port: ADMIN_PORT }
+        }
+        Which::Caller { namespaces } => caller(&client, namespaces, names).await?,
+    };
     let stream = cluster::open(&client, &address).await?;
     let (sender, driver) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(driver);
     Ok(sender)
+}
+
+/// The sidecar that has called any of these most.
+async fn caller(client: &kube::Client, namespaces: &[String], names: &[String]) -> anyhow::Result<PodAddress> {
+    let found = callers::callers(client, namespaces, names).await?;
+    match found.callers.into_iter().next() {
+        Some(busiest) => Ok(busiest.pod),
+        None => {
+            let failed = found.failed.first().map(|why| format!("; {why}")).unwrap_or_default();
+            anyhow::bail!("none of {} sidecars has called {} yet{failed}", found.asked, names.join(", "))
+        }
+    }
 }
 
 /// The part of an Envoy's answer that is about these clusters. One that Envoy does not know has no usable host.

@@ -3,6 +3,7 @@
 //! May not know: commands, terminals, the sandbox.
 
 pub mod act;
+pub mod callers;
 pub mod deed;
 pub mod health;
 pub mod journal;

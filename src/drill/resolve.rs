@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::act::Ground;
-use super::health::Gateway;
+use super::health::{Proxies, Which};
 use super::run::Lane;
 use crate::cluster::{self, Clients, Want, address};
 use crate::compile::gloo::names;
@@ -227,13 +227,10 @@ fn with_path(url: &str, path: &str) -> String {
     format!("{}{path}", &url[..end])
 }
 
-fn gateway(cluster: &crate::model::fleet::Cluster, known: &Protected) -> (Gateway, String) {
-    let gateway = Gateway {
-        cluster: cluster.name.clone(),
-        namespace: address::gloo_namespace(cluster).to_string(),
-        selector: PROXY_PODS.into(),
-    };
-    (gateway, cluster_name(&known.upstream.1, &known.upstream.0))
+fn gateway(cluster: &crate::model::fleet::Cluster, known: &Protected) -> (Proxies, String) {
+    let which = Which::Gateway { namespace: address::gloo_namespace(cluster).to_string(), selector: PROXY_PODS.into() };
+    let proxies = Proxies { cluster: cluster.name.clone(), which };
+    (proxies, cluster_name(&known.upstream.1, &known.upstream.0))
 }
 
 /// The Deployments behind the primary's Service: what a fault breaks when the user names none.

@@ -14,7 +14,7 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio_util::sync::CancellationToken;
 
 use super::act::{self, Ground};
-use super::health::{self, Gateway};
+use super::health::{self, Proxies};
 use super::journal::Journal;
 use super::lock;
 use super::restore;
@@ -50,8 +50,8 @@ pub struct Lane {
     pub target: probe::Target,
     /// The labels of the primary; empty: whoever answers before the fault.
     pub primary: BTreeSet<String>,
-    /// The gateway's Envoy and its name for the service's cluster; or why it is not known.
-    pub watch: Result<(Gateway, String), String>,
+    /// Whose Envoy decides, and its name for the primary's cluster; or why it is not known.
+    pub watch: Result<(Proxies, String), String>,
 }
 
 /// What happens while it runs.
@@ -419,27 +419,27 @@ async fn collect(mut events: mpsc::UnboundedReceiver<probe::Event>, samples: Sha
     }
 }
 
-/// A gateway that is asked for some lanes: which ones, their Envoy clusters, and what was said when.
+/// Proxies that are asked for some lanes: which ones, their Envoy clusters, and what was said when.
 struct Asked {
     lanes: Vec<usize>,
     names: Vec<String>,
     answers: tokio::task::JoinHandle<Vec<(Micros, health::Answer)>>,
 }
 
-/// One watcher per gateway; it answers for all lanes behind it.
+/// One watcher for each set of proxies; it answers for all lanes they decide about.
 fn watches(drill: &Drill, load: &Running, stop: &CancellationToken) -> Vec<Asked> {
-    let mut by_gateway: BTreeMap<Gateway, (Vec<usize>, Vec<String>)> = BTreeMap::new();
+    let mut by_proxies: BTreeMap<Proxies, (Vec<usize>, Vec<String>)> = BTreeMap::new();
     for (index, lane) in drill.lanes.iter().enumerate() {
-        if let Ok((gateway, name)) = &lane.watch {
-            let entry = by_gateway.entry(gateway.clone()).or_default();
+        if let Ok((proxies, name)) = &lane.watch {
+            let entry = by_proxies.entry(proxies.clone()).or_default();
             entry.0.push(index);
             entry.1.push(name.clone());
         }
     }
     let zero = load.zero;
-    let start = |(gateway, (lanes, names)): (Gateway, (Vec<usize>, Vec<String>))| {
+    let start = |(proxies, (lanes, names)): (Proxies, (Vec<usize>, Vec<String>))| {
         let (tell, mut said) = mpsc::unbounded_channel();
-        tokio::spawn(health::watch(drill.ground.clients.clone(), gateway, names.clone(), tell, stop.clone()));
+        tokio::spawn(health::watch(drill.ground.clients.clone(), proxies, names.clone(), tell, stop.clone()));
         let answers = tokio::spawn(async move {
             let mut all = Vec::new();
             while let Some(answer) = said.recv().await {
@@ -450,7 +450,7 @@ fn watches(drill: &Drill, load: &Running, stop: &CancellationToken) -> Vec<Asked
         });
         Asked { lanes, names, answers }
     };
-    by_gateway.into_iter().map(start).collect()
+    by_proxies.into_iter().map(start).collect()
 }
 
 /// What was heard about one lane. If nothing was heard during the fault, why.
