@@ -9,7 +9,7 @@ use super::picture::{self, Ground, Lens, narrowed};
 use crate::cluster::{self, Clients, PodAddress, Want, address, observe};
 use crate::compile::gloo::{Way, names};
 use crate::drill::health::ADMIN_PORT;
-use crate::drill::resolve::{self, Protected};
+use crate::drill::resolve::{self, Protected, Seat};
 use crate::envoy::admin::{self, Host};
 use crate::error::Failure;
 use crate::judge::service::service;
@@ -23,7 +23,8 @@ use crate::plan::Action;
 use crate::report::status::{
     About, CertificateRow, ClusterRow, DriftRow, FailoverRow, FindingRow, GatewayRow, StatusReport, failover,
 };
-use crate::routing::gloo::{cluster_name, proxies};
+use crate::routing::effective;
+use crate::routing::gloo::proxies;
 use crate::routing::{ListenerKind, Proxy};
 
 /// The state of a fleet. `others`: also Upstreams with failover that no document names. Shared with `demo`.
@@ -120,8 +121,8 @@ fn with_others(
         let upstreams: BTreeMap<_, _> = proxies.iter().flat_map(|p| &p.upstreams).collect();
         for upstream in upstreams.values().filter(|u| u.levels.len() > 1) {
             let namespace = upstream.object.namespace.clone().unwrap_or_default();
-            let key = (namespace, upstream.object.name.clone());
-            if all.iter().any(|(p, _)| p.cluster == *cluster && p.upstream == key) {
+            let key = Seat::Gateway { namespace, upstream: upstream.object.name.clone() };
+            if all.iter().any(|(p, _)| p.cluster == *cluster && p.seat == key) {
                 continue;
             }
             let origin = upstream.endpoints().filter(|(l, _)| *l == 0).find_map(|(_, e)| e.origin.clone());
@@ -129,7 +130,7 @@ fn with_others(
                 name: upstream.object.name.clone(),
                 policy: "own",
                 cluster: cluster.clone(),
-                upstream: key,
+                seat: key,
                 places: Vec::new(),
                 service: origin.map(|o| (o.namespace, o.service)),
                 hosts: Vec::new(),
@@ -148,21 +149,21 @@ fn failover_row(
     protected: &Protected,
     source: &'static str,
 ) -> FailoverRow {
-    let name = cluster_name(&protected.upstream.1, &protected.upstream.0);
+    let name = protected.seat.envoy_name();
     let proxies = routed.get(&protected.cluster).map_or(&[][..], Vec::as_slice);
-    let upstream = proxies.iter().find_map(|p| p.upstreams.get(&name));
+    let found = proxies.iter().find_map(|p| Some((p, p.upstreams.get(&name)?)));
+    let upstream = found.map(|(_, u)| u);
     let hosts = match hosts.get(&protected.cluster) {
         Some(Ok(hosts)) => Ok(hosts.as_slice()),
         Some(Err(why)) => Err(why.as_str()),
         None => Err("the gateway's Envoy was not asked"),
     };
     let mut extra = Vec::new();
-    let judged = match upstream {
-        Some(upstream) => service(upstream, hosts),
+    let judged = match found {
+        Some((proxy, upstream)) => service(upstream, &effective::members(&proxy.upstreams, upstream), hosts),
         None => {
             let unreachable = world.clusters.get(&protected.cluster).and_then(|o| o.unreachable.clone());
-            let why =
-                unreachable.unwrap_or_else(|| format!("no Upstream {} on {}", protected.upstream.1, protected.cluster));
+            let why = unreachable.unwrap_or_else(|| format!("no {name} on {}", protected.cluster));
             missing(&why, world, protected)
         }
     };

@@ -31,8 +31,8 @@ pub struct Protected {
     pub policy: &'static str,
     /// The primary's cluster.
     pub cluster: ClusterName,
-    /// The primary's Upstream: namespace and name.
-    pub upstream: (String, String),
+    /// Where it is decided who serves.
+    pub seat: Seat,
     /// Clusters and namespaces of the service.
     pub places: Vec<(ClusterName, String)>,
     /// The primary's Service: namespace and name, if the document says it.
@@ -41,6 +41,43 @@ pub struct Protected {
     pub hosts: Vec<String>,
     /// Path prefix of its route.
     pub prefix: String,
+}
+
+/// Where it is decided who serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seat {
+    /// At Gloo's gateway on the primary's cluster: the primary's Upstream.
+    Gateway {
+        /// Namespace of the Upstream.
+        namespace: String,
+        /// Its name.
+        upstream: String,
+    },
+    /// In the sidecars of the callers on the primary's cluster.
+    Sidecars {
+        /// Envoy's name for all of the service: an aggregate.
+        aggregate: String,
+        /// Envoy's name for the primary.
+        primary: String,
+    },
+}
+
+impl Seat {
+    /// Envoy's name for the whole of the service.
+    pub fn envoy_name(&self) -> String {
+        match self {
+            Seat::Gateway { namespace, upstream } => cluster_name(upstream, namespace),
+            Seat::Sidecars { aggregate, .. } => aggregate.clone(),
+        }
+    }
+
+    /// The Upstream at the edge: namespace and name.
+    pub fn upstream(&self) -> Option<(&str, &str)> {
+        match self {
+            Seat::Gateway { namespace, upstream } => Some((namespace, upstream)),
+            Seat::Sidecars { .. } => None,
+        }
+    }
 }
 
 /// Every service the documents protect: our failovers first, then vendor schemes.
@@ -54,7 +91,7 @@ pub fn protected(documents: &Documents) -> Vec<Protected> {
             name: f.name.to_string(),
             policy: "recommended",
             cluster: primary.cluster.clone(),
-            upstream: (upstream.namespace.clone(), upstream.name.clone()),
+            seat: Seat::Gateway { namespace: upstream.namespace.clone(), upstream: upstream.name.clone() },
             places: members.map(|m| (m.cluster.clone(), m.service.namespace.to_string())).collect(),
             service: Some((primary.service.namespace.to_string(), primary.service.name.to_string())),
             hosts: f.route.as_ref().map(|r| r.hosts.clone()).unwrap_or_default(),
@@ -73,7 +110,7 @@ fn scheme(body: &Value) -> Option<Protected> {
         name: text("/metadata/name")?,
         policy: "article",
         cluster,
-        upstream: (text("/spec/primary/namespace")?, text("/spec/primary/name")?),
+        seat: Seat::Gateway { namespace: text("/spec/primary/namespace")?, upstream: text("/spec/primary/name")? },
         places: Vec::new(),
         service: None,
         hosts: Vec::new(),
@@ -152,7 +189,7 @@ async fn look_around(documents: &Documents, clients: &Clients, chosen: &[Option<
     for protected in chosen.iter().flatten() {
         let Some(cluster) = documents.fleet.clusters.get(&protected.cluster) else { continue };
         wants.extend(address::wants(&cluster.name, address::gloo_namespace(cluster)));
-        let (namespace, name) = &protected.upstream;
+        let Some((namespace, name)) = protected.seat.upstream() else { continue };
         wants.push(Want::all("gloo.solo.io/v1", "Upstream").on(&cluster.name).within(namespace).named(name));
     }
     wants.sort();
@@ -163,7 +200,7 @@ async fn look_around(documents: &Documents, clients: &Clients, chosen: &[Option<
 /// The primary's Service: from the document, else from its Upstream.
 fn service_of(world: &World, protected: &Protected) -> Option<(String, String)> {
     protected.service.clone().or_else(|| {
-        let (namespace, name) = &protected.upstream;
+        let (namespace, name) = protected.seat.upstream()?;
         let upstream = world.get(protected.cluster.as_str(), "gloo.solo.io", "Upstream", namespace, name)?;
         let text = |p: &str| upstream.pointer(p).and_then(Value::as_str).map(str::to_string);
         Some((text("/spec/kube/serviceNamespace")?, text("/spec/kube/serviceName")?))
@@ -214,7 +251,7 @@ fn lane(documents: &Documents, world: &World, target: &Target, known: Option<&Pr
         named => named.iter().cloned().collect(),
     };
     let watch = match (known, cluster) {
-        (Some(known), Some(cluster)) => Ok(gateway(cluster, known)),
+        (Some(known), Some(cluster)) => Ok(watch(cluster, known)),
         _ => Err("no failover is named, so it is not known which Envoy to ask".to_string()),
     };
     Ok(Lane { name: target.name.clone(), target: probe, primary, watch })
@@ -227,21 +264,32 @@ fn with_path(url: &str, path: &str) -> String {
     format!("{}{path}", &url[..end])
 }
 
-fn gateway(cluster: &crate::model::fleet::Cluster, known: &Protected) -> (Proxies, String) {
-    let which = Which::Gateway { namespace: address::gloo_namespace(cluster).to_string(), selector: PROXY_PODS.into() };
-    let proxies = Proxies { cluster: cluster.name.clone(), which };
-    (proxies, cluster_name(&known.upstream.1, &known.upstream.0))
+/// Whose Envoy decides, and its name for the primary.
+fn watch(cluster: &crate::model::fleet::Cluster, known: &Protected) -> (Proxies, String) {
+    let (which, name) = match &known.seat {
+        Seat::Gateway { .. } => {
+            let namespace = address::gloo_namespace(cluster).to_string();
+            (Which::Gateway { namespace, selector: PROXY_PODS.into() }, known.seat.envoy_name())
+        }
+        Seat::Sidecars { primary, .. } => {
+            let namespaces = cluster.namespaces.iter().map(ToString::to_string).collect();
+            (Which::Caller { namespaces }, primary.clone())
+        }
+    };
+    (Proxies { cluster: cluster.name.clone(), which }, name)
 }
 
 /// The Deployments behind the primary's Service: what a fault breaks when the user names none.
 pub async fn deployments(clients: &Clients, protected: &Protected) -> Result<Vec<(String, String)>, String> {
-    let (namespace, name) = &protected.upstream;
-    let wants = [Want::all("gloo.solo.io/v1", "Upstream").on(&protected.cluster).within(namespace).named(name)];
+    let upstream = protected.seat.upstream().map(|(namespace, name)| {
+        Want::all("gloo.solo.io/v1", "Upstream").on(&protected.cluster).within(namespace).named(name)
+    });
+    let wants: Vec<_> = upstream.into_iter().collect();
     let mut world = cluster::observe(clients, &wants).await;
     let service = service_of(&world, protected);
     let (namespace, service) = service.ok_or_else(|| {
         let why = world.clusters.get(&protected.cluster).and_then(|o| o.unreachable.clone());
-        why.unwrap_or_else(|| format!("Upstream {} of {} names no Service", name, protected.name))
+        why.unwrap_or_else(|| format!("{} of {} names no Service", protected.seat.envoy_name(), protected.name))
     })?;
     let on = |version: &str, kind: &str| Want::all(version, kind).on(&protected.cluster).within(&namespace);
     world = cluster::observe(clients, &[on("v1", "Service").named(&service), on("apps/v1", "Deployment")]).await;

@@ -99,17 +99,22 @@ pub fn reason(failed: Failed) -> &'static str {
     }
 }
 
-/// Judges one service. `hosts` are those of the whole Envoy.
-pub fn service(upstream: &Upstream, hosts: Result<&[Host], &str>) -> Service {
-    let levels = match hosts {
-        Ok(hosts) => live(upstream, hosts),
-        Err(_) => stored(upstream),
+/// Judges one service. `members` are the upstreams with endpoints that it leads to, in order: itself, or those of an
+/// aggregate, whose priorities stand in a row. `hosts` are those of the whole Envoy.
+pub fn service(upstream: &Upstream, members: &[&Upstream], hosts: Result<&[Host], &str>) -> Service {
+    let mut levels: Vec<Level> = match hosts {
+        Ok(hosts) => members.iter().flat_map(|m| live(m, hosts)).collect(),
+        Err(_) => members.iter().flat_map(|m| stored(m)).collect(),
     };
+    levels.iter_mut().enumerate().for_each(|(i, l)| l.level = i);
+    if let Ok(hosts) = hosts {
+        share(upstream, members, hosts, &mut levels);
+    }
     let serving = match hosts {
         Ok(_) => serving(&levels),
         Err(why) => Serving::Unknown(why.to_string()),
     };
-    let findings = findings(upstream, &levels, &serving);
+    let findings = findings(upstream, members, &levels, &serving);
     Service { levels, serving, findings }
 }
 
@@ -131,7 +136,7 @@ fn stored(upstream: &Upstream) -> Vec<Level> {
 
 fn live(upstream: &Upstream, hosts: &[Host]) -> Vec<Level> {
     let mine: Vec<&Host> = hosts.iter().filter(|h| h.cluster == upstream.name).collect();
-    let highest = mine.iter().map(|h| h.priority as usize + 1).max().unwrap_or(0).max(upstream.levels.len());
+    let highest = priorities(upstream, hosts);
     let origin = |h: &Host| {
         let mut same = upstream.endpoints().filter(|(_, e)| e.address == h.address && e.port == h.port);
         same.next().and_then(|(_, e)| e.origin.clone())
@@ -149,25 +154,42 @@ fn live(upstream: &Upstream, hosts: &[Host]) -> Vec<Level> {
         why: h.failed.iter().map(|f| reason(*f).to_string()).collect(),
     };
     let at = |level: usize| mine.iter().filter(move |h| h.priority as usize == level);
-    let count = |level: usize| Hosts {
-        total: number(at(level).count()),
-        healthy: number(at(level).filter(|h| usable(h) && !h.degraded).count()),
-        degraded: number(at(level).filter(|h| usable(h) && h.degraded).count()),
-        excluded: 0,
+    let level = |level: usize| Level { level, load: None, endpoints: at(level).map(endpoint).collect() };
+    (0..highest).map(level).collect()
+}
+
+/// The share of each level. An empty level takes none, so that an aggregate, which skips it, comes to the same.
+fn share(upstream: &Upstream, members: &[&Upstream], hosts: &[Host], levels: &mut [Level]) {
+    let count = |level: &Level, member: &str, priority: usize| {
+        let mine = hosts.iter().filter(|h| h.cluster == member && h.priority as usize == priority);
+        Hosts {
+            total: number(level.endpoints.len()),
+            healthy: number(mine.clone().filter(|h| usable(h) && !h.degraded).count()),
+            degraded: number(mine.filter(|h| usable(h) && h.degraded).count()),
+            excluded: 0,
+        }
     };
+    let mut counts = Vec::new();
+    for member in members {
+        let own = levels.len().min(counts.len() + priorities(member, hosts));
+        let begin = counts.len();
+        counts.extend((begin..own).map(|i| count(&levels[i], &member.name, i - begin)));
+    }
     let settings = Settings::default();
     let settings = Settings {
         overprovisioning: upstream.overprovisioning.unwrap_or(settings.overprovisioning),
         panic_threshold: upstream.panic_threshold.unwrap_or(settings.panic_threshold),
     };
-    let counts: Vec<Hosts> = (0..highest).map(count).collect();
     let split = load(&counts, settings).split();
-    let level = |level: usize| Level {
-        level,
-        load: Some(split.get(level).copied().unwrap_or(0)),
-        endpoints: at(level).map(endpoint).collect(),
-    };
-    (0..highest).map(level).collect()
+    for (level, share) in levels.iter_mut().zip(split.into_iter().chain(std::iter::repeat(0))) {
+        level.load = Some(share);
+    }
+}
+
+/// How many priorities an upstream has: those it was given, and those its Envoy knows.
+fn priorities(upstream: &Upstream, hosts: &[Host]) -> usize {
+    let mine = hosts.iter().filter(|h| h.cluster == upstream.name);
+    mine.map(|h| h.priority as usize + 1).max().unwrap_or(0).max(upstream.levels.len())
 }
 
 /// A host that left the endpoints is used as long as its checks pass.
@@ -186,10 +208,11 @@ fn serving(levels: &[Level]) -> Serving {
     Serving::Levels(levels.iter().filter_map(|l| Some((l.level, l.load.filter(|n| *n > 0)?))).collect())
 }
 
-fn findings(upstream: &Upstream, levels: &[Level], serving: &Serving) -> Vec<Problem> {
+fn findings(upstream: &Upstream, members: &[&Upstream], levels: &[Level], serving: &Serving) -> Vec<Problem> {
     let name = &upstream.name;
     let mut all = Vec::new();
-    if upstream.health_checks.is_empty() && upstream.outlier.is_none() {
+    for blind in members.iter().filter(|m| m.health_checks.is_empty() && m.outlier.is_none()) {
+        let name = &blind.name;
         let what = format!("{name} has neither a health check nor outlier detection: loss is never noticed");
         all.push(Problem::error("FCT0634", what).hint("`failctl apply` writes the detection of its failover"));
     }
@@ -204,19 +227,25 @@ fn findings(upstream: &Upstream, levels: &[Level], serving: &Serving) -> Vec<Pro
         }
         Serving::Levels(_) => {}
     }
-    all.extend(backup(upstream, levels, serving));
+    all.extend(backup(upstream, members, levels, serving));
     all
 }
 
 /// What stands in when the primary dies.
-fn backup(upstream: &Upstream, levels: &[Level], serving: &Serving) -> Option<Problem> {
+fn backup(upstream: &Upstream, members: &[&Upstream], levels: &[Level], serving: &Serving) -> Option<Problem> {
     let name = &upstream.name;
     if levels.len() < 2 {
         let what = format!("{name} has no backup: nothing but its primary is configured");
         return Some(Problem::error("FCT0631", what).hint("`failctl diff` shows what is missing"));
     }
     let ready = match serving {
-        Serving::Unknown(_) => upstream.endpoints().any(|(level, e)| level > 0 && e.unusable.is_none()),
+        Serving::Unknown(_) => {
+            let any = |(member, (level, e)): (usize, (usize, &crate::routing::Endpoint))| {
+                member + level > 0 && e.unusable.is_none()
+            };
+            let all = members.iter().enumerate().flat_map(|(i, m)| m.endpoints().map(move |e| (i, e)));
+            all.into_iter().any(any)
+        }
         _ => levels[1..].iter().any(|l| l.well() > 0),
     };
     if ready {

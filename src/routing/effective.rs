@@ -129,7 +129,7 @@ pub fn seen_through<'a>(all: &BTreeMap<String, Upstream>, upstream: &'a Upstream
     let mut flat = Vec::new();
     match &upstream.shape {
         Shape::Endpoints => return Cow::Borrowed(upstream),
-        Shape::Aggregate(_) => flatten(all, upstream, &mut BTreeSet::new(), &mut flat),
+        Shape::Aggregate(_) => flat.extend(members(all, upstream)),
     }
     let outlier = upstream.outlier.clone().or_else(|| flat.iter().find_map(|m| m.outlier.clone()));
     let checks = flat.iter().map(|m| &m.health_checks).find(|c| !c.is_empty()).cloned().unwrap_or_default();
@@ -139,6 +139,13 @@ pub fn seen_through<'a>(all: &BTreeMap<String, Upstream>, upstream: &'a Upstream
         levels.push(Level::default());
     }
     Cow::Owned(Upstream { levels, outlier, health_checks: checks, ..upstream.clone() })
+}
+
+/// The upstreams with endpoints of their own that an upstream leads to, the preferred first; itself if it has some.
+pub fn members<'a>(all: &'a BTreeMap<String, Upstream>, upstream: &'a Upstream) -> Vec<&'a Upstream> {
+    let mut flat = Vec::new();
+    flatten(all, upstream, &mut BTreeSet::new(), &mut flat);
+    flat
 }
 
 /// Members that have endpoints of their own, in order; an aggregate that contains itself is followed once.
