@@ -13,7 +13,7 @@ use super::output::{Output, print};
 use super::simulate_flags::Flags;
 use crate::cluster::{Clients, stop_on_ctrl_c};
 use crate::drill::resolve::{self, Resolved};
-use crate::drill::{self, Drill, Event, act, lock, state};
+use crate::drill::{self, Drill, Event, Lane, act, lock, state};
 use crate::error::{Exit, Failure};
 use crate::judge::drill::Verdict;
 use crate::report::drill::{self as report, DrillReport, RunReport, Title};
@@ -187,6 +187,13 @@ async fn one(
     stop: &CancellationToken,
 ) -> Result<(Vec<RunReport>, Exit), Failure> {
     let names: Vec<_> = resolved.lanes.iter().map(|l| l.name.clone()).collect();
+    let title = |(lane, policy): (&Lane, String)| Title {
+        story: story.to_string(),
+        target: lane.name.clone(),
+        policy,
+        entry: lane.entry.clone(),
+    };
+    let titles: Vec<_> = resolved.lanes.iter().zip(resolved.policies).map(title).collect();
     let drill = Drill {
         scenario: scenario.clone(),
         ground: resolved.ground,
@@ -203,15 +210,9 @@ async fn one(
         ctx.ui.say(format!("not started: {why}"));
         ctx.ui.say("  hint: nothing was broken; `failctl status` says more, --force starts anyway");
     }
-    let title = |target: &String, policy: &String| Title {
-        story: story.to_string(),
-        target: target.clone(),
-        policy: policy.clone(),
-    };
     let (ending, marks) = (&outcome.ending, &outcome.marks);
-    let lanes = names.iter().zip(&resolved.policies).zip(&outcome.runs);
     let runs: Vec<_> =
-        lanes.map(|((name, policy), run)| report::run(title(name, policy), &scenario, ending, marks, run)).collect();
+        titles.into_iter().zip(&outcome.runs).map(|(t, run)| report::run(t, &scenario, ending, marks, run)).collect();
     if let Some(journal) = &outcome.journal {
         ctx.ui.say(format!("error: not everything was put back; what is left is in {}", journal.display()));
         ctx.ui.say("  hint: `failctl simulate restore` tries again");
@@ -228,11 +229,11 @@ async fn one(
 }
 
 fn failure(e: anyhow::Error) -> Failure {
-    let busy = e.downcast_ref::<lock::Busy>().is_some();
+    let in_the_way = e.downcast_ref::<lock::Busy>().is_some() || e.downcast_ref::<drill::Leftover>().is_some();
     let text = format!("{e:#}");
     let failure = Failure::new(
         match () {
-            () if busy => Exit::Refused,
+            () if in_the_way => Exit::Refused,
             () if text.contains("cannot be reached") => Exit::Unreachable,
             () => Exit::Unknown,
         },

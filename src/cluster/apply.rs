@@ -72,22 +72,20 @@ impl Report {
 }
 
 /// A token that is cancelled at the first Ctrl-C or SIGTERM; what is under way is finished, nothing new is begun.
+/// From the return of this call on, neither ends the process by itself.
 pub fn stop_on_ctrl_c() -> CancellationToken {
+    use tokio::signal::unix::{SignalKind, signal};
     let token = CancellationToken::new();
-    let stop = token.clone();
-    tokio::spawn(async move {
-        let terminated = async {
-            match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-                Ok(mut signal) => drop(signal.recv().await),
-                Err(_) => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            () = terminated => {}
+    for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+        let stop = token.clone();
+        match signal(kind) {
+            Ok(mut signal) => drop(tokio::spawn(async move {
+                signal.recv().await;
+                stop.cancel();
+            })),
+            Err(e) => tracing::warn!("a signal cannot be listened for: {e}"),
         }
-        stop.cancel();
-    });
+    }
     token
 }
 

@@ -13,4 +13,4 @@ pub mod restore;
 pub mod run;
 pub mod state;
 
-pub use run::{Drill, Event, Lane, Outcome, run};
+pub use run::{Drill, Event, Lane, Leftover, Outcome, run};

@@ -16,7 +16,7 @@ use crate::model::name::ClusterName;
 use crate::model::problem::Problem;
 use crate::probe::{self, target::Who};
 use crate::routing::gloo::cluster_name;
-use crate::sim::scenario::{Scenario, Target};
+use crate::sim::scenario::{Entry, Scenario, Target};
 use crate::spec::Documents;
 
 /// The labels of Gloo's proxy Pods.
@@ -254,7 +254,19 @@ fn lane(documents: &Documents, world: &World, target: &Target, known: Option<&Pr
         (Some(known), Some(cluster)) => Ok(watch(cluster, known)),
         _ => Err("no failover is named, so it is not known which Envoy to ask".to_string()),
     };
-    Ok(Lane { name: target.name.clone(), target: probe, primary, watch })
+    let entry = known.filter(|_| target.url.is_none()).map(|k| Entry { cluster: k.cluster.clone(), others: others(k) });
+    Ok(Lane { name: target.name.clone(), target: probe, primary, watch, entry })
+}
+
+/// The clusters a service runs on beside its primary's, in the document's order.
+fn others(known: &Protected) -> Vec<ClusterName> {
+    let mut others: Vec<ClusterName> = Vec::new();
+    for (cluster, _) in &known.places {
+        if *cluster != known.cluster && !others.contains(cluster) {
+            others.push(cluster.clone());
+        }
+    }
+    others
 }
 
 /// A URL with another path and query.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
 use futures::FutureExt;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,7 @@ use crate::probe::load::Pace;
 use crate::probe::{self, Running};
 use crate::sim::analysis::{self, Health};
 use crate::sim::fault::Fault;
+use crate::sim::scenario::Entry;
 use crate::sim::{Director, Ending, Marks, Micros, Observation, Run, Samples, Scenario, Step};
 
 /// Everything a drill needs.
@@ -52,6 +53,8 @@ pub struct Lane {
     pub primary: BTreeSet<String>,
     /// Whose Envoy decides, and its name for the primary's cluster; or why it is not known.
     pub watch: Result<(Proxies, String), String>,
+    /// The gateway by which requests enter; none when a URL of the user's own says where they go.
+    pub entry: Option<Entry>,
 }
 
 /// What happens while it runs.
@@ -123,6 +126,16 @@ fn identities(drill: &Drill) -> Vec<(String, String)> {
     clusters.map(|c| (c.to_string(), identity(c.as_str()))).collect()
 }
 
+/// An earlier drill left something broken.
+#[derive(Debug, thiserror::Error)]
+#[error("the drill `{drill}` of {started} was not put back; `failctl simulate restore` does it")]
+pub struct Leftover {
+    /// Its name.
+    pub drill: String,
+    /// When it began, RFC 3339.
+    pub started: String,
+}
+
 /// A journal of a drill that was killed says what is still broken: measuring on top of it would lie.
 fn refuse_leftovers(drill: &Drill) -> anyhow::Result<()> {
     for path in Journal::all(&drill.state)? {
@@ -131,11 +144,7 @@ fn refuse_leftovers(drill: &Drill) -> anyhow::Result<()> {
             drill.ground.clients.clusters().any(|c| drill.ground.clients.context(c.as_str()) == Some(context))
         };
         if journal.record.kubeconfig == drill.kubeconfig && journal.record.contexts.values().any(mine) {
-            bail!(
-                "the drill `{}` of {} was not put back; `failctl simulate restore` does it",
-                journal.record.drill,
-                journal.record.started
-            );
+            return Err(Leftover { drill: journal.record.drill, started: journal.record.started }.into());
         }
     }
     Ok(())
@@ -161,7 +170,8 @@ struct Stage<'a> {
     /// Journal entries of the faults begun, in order.
     begun: Vec<Vec<usize>>,
     remarks: Vec<String>,
-    healing: bool,
+    /// Whether the director knows that somebody wants to stop.
+    told: bool,
 }
 
 impl<'a> Stage<'a> {
@@ -193,7 +203,7 @@ impl<'a> Stage<'a> {
             primary: drill.lanes.iter().map(|l| l.primary.clone()).collect(),
             begun: Vec::new(),
             remarks: Vec::new(),
-            healing: false,
+            told: false,
             drill,
         }
     }
@@ -210,9 +220,9 @@ impl<'a> Stage<'a> {
                 Step::Inject(fault) => self.inject(journal, &fault).await,
                 Step::Heal(fault) => self.heal(journal, &fault).await,
             };
-            if self.stop.is_cancelled() && !self.healing {
+            if self.stop.is_cancelled() && !self.told {
                 self.say("stopping: everything is put back");
-                self.healing = true;
+                self.told = true;
                 seen = Observation::Interrupted;
             }
         }
@@ -230,7 +240,7 @@ impl<'a> Stage<'a> {
             let next = end.min(tokio::time::Instant::now() + Duration::from_millis(250));
             tokio::select! {
                 () = tokio::time::sleep_until(next) => {}
-                () = self.stop.cancelled(), if !self.healing => return Observation::Interrupted,
+                () = self.stop.cancelled(), if !self.told => return Observation::Interrupted,
             }
             self.tick();
             if next == end {
@@ -337,7 +347,6 @@ impl<'a> Stage<'a> {
     }
 
     async fn heal(&mut self, journal: &mut Journal, fault: &Fault) -> Observation {
-        self.healing = true;
         self.say(format!("heal: undo `{fault}`"));
         let now = self.load.now();
         if self.marks.broken.is_some() {

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::model::duration::Millis;
 use crate::sim::analysis::Seconds;
-use crate::sim::scenario::Tolerances;
-use crate::sim::{Ending, Expected, Measured};
+use crate::sim::scenario::{Entry, Tolerances};
+use crate::sim::{Ending, Expected, Measured, Scenario};
 
 /// The answer of a drill. Inconclusive is never shown as green.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -108,6 +108,26 @@ fn outage(m: &Measured) -> Finding {
         false => format!("an outage was expected, but the longest silence was {} ms", m.longest_silence),
     };
     Finding { code: "FCT0622", verdict: if seen { Verdict::Pass } else { Verdict::Fail }, what }
+}
+
+/// What it means that a drill took the gateway itself down by which requests enter, and what would cover it: nothing
+/// behind a gateway can answer for it. `None` when that did not happen.
+pub fn lost_entry(entry: &Entry, scenario: &Scenario) -> Option<Finding> {
+    scenario.faults.iter().find(|f| f.fault.takes_entry(&entry.cluster))?;
+    let here = &entry.cluster;
+    let second = match &entry.others[..] {
+        [] => "a second cluster that runs the service, with a route on its gateway".to_string(),
+        others => {
+            let names: Vec<_> = others.iter().map(ToString::to_string).collect();
+            format!("a route for the service on the gateway of {} too", names.join(" and "))
+        }
+    };
+    let what = format!(
+        "the loss of an entry: the edge of {here} was down too, so nobody who enters there can be answered, whatever stands \
+         behind it. What covers it: {second}, and in front of the entries DNS or a global load balancer that checks them"
+    );
+    let verdict = if scenario.expected == Expected::Outage { Verdict::Pass } else { Verdict::Fail };
+    Some(Finding { code: "FCT0627", verdict, what })
 }
 
 fn limit(code: &'static str, name: &str, seen: &Seconds, max: Option<Millis>) -> Option<Finding> {

@@ -3,7 +3,7 @@
 //! `FCT05..` objects in clusters, `FCT06..` drills and status.
 
 /// Every code with its sentence, in order.
-pub const ALL: [(&str, &str); 105] = [
+pub const ALL: &[(&str, &str)] = &[
     ("FCT0101", "a file is not YAML (or JSON): the place is where the reader gave up"),
     ("FCT0102", "a document is no mapping, or lacks apiVersion or kind, so nobody can tell what it is"),
     ("FCT0103", "a field that this kind does not have"),
@@ -100,6 +100,7 @@ pub const ALL: [(&str, &str); 105] = [
     ("FCT0624", "failover took longer than tolerated"),
     ("FCT0625", "failback took longer than tolerated"),
     ("FCT0626", "no failover was seen, so nothing is proven"),
+    ("FCT0627", "the gateway by which requests enter was taken down: what would cover it stands in front of it"),
     ("FCT0630", "nobody serves"),
     ("FCT0631", "no backup is ready"),
     ("FCT0632", "failed over, wholly or in part"),

@@ -9,8 +9,9 @@ use serde::Serialize;
 
 use super::API_VERSION;
 use super::table::{clean, table};
-use crate::judge::drill::{Finding, OUTAGE_MS, Verdict, findings, verdict};
+use crate::judge::drill::{Finding, OUTAGE_MS, Verdict, findings, lost_entry, verdict};
 use crate::sim::analysis::{Seconds, Timestamps, measure};
+use crate::sim::scenario::Entry;
 use crate::sim::timeline::{self, Second};
 use crate::sim::{Ending, Expected, Marks, Run, Scenario};
 
@@ -116,12 +117,16 @@ pub struct Title {
     pub target: String,
     /// How it is protected.
     pub policy: String,
+    /// The gateway by which its requests enter, where that is known.
+    pub entry: Option<Entry>,
 }
 
 /// A run → its report.
 pub fn run(title: Title, scenario: &Scenario, ending: &Ending, marks: &Marks, run: &Run) -> RunReport {
     let m = measure(run, marks);
-    let findings = findings(&m, ending, &scenario.tolerances, scenario.expected);
+    let mut findings = findings(&m, ending, &scenario.tolerances, scenario.expected);
+    let entry = title.entry.as_ref().filter(|_| *ending == Ending::Completed);
+    findings.extend(entry.and_then(|e| lost_entry(e, scenario)));
     let seconds = timeline::seconds(&run.samples, marks.fully_broken.unwrap_or(marks.end));
     let mut failures = BTreeMap::new();
     seconds.iter().flat_map(|s| &s.failures).for_each(|(k, n)| *failures.entry(k.clone()).or_insert(0) += n);

@@ -144,6 +144,15 @@ impl Fault {
         }
     }
 
+    /// Whether it takes the edge of a cluster down, and with it everybody who enters there.
+    pub fn takes_entry(&self, entry: &ClusterName) -> bool {
+        match self {
+            Fault::Together(all) => all.iter().any(|f| f.takes_entry(entry)),
+            Fault::ClusterDown { cluster, form: Form::All } | Fault::GatewayDown { cluster, .. } => cluster == entry,
+            _ => false,
+        }
+    }
+
     /// The clusters it breaks something on.
     pub fn clusters(&self) -> Vec<&ClusterName> {
         match self {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::Fault;
 use crate::model::duration::Millis;
+use crate::model::name::ClusterName;
 
 /// What a drill is expected to show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -97,6 +98,15 @@ pub struct Target {
     pub host: Option<String>,
     /// How to tell who answered.
     pub answers: Answers,
+}
+
+/// The gateway by which a target's requests enter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its cluster.
+    pub cluster: ClusterName,
+    /// The other clusters the service runs on, in order.
+    pub others: Vec<ClusterName>,
 }
 
 /// How to tell who answered.

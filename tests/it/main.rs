@@ -33,5 +33,6 @@ mod sandbox;
 mod sandbox_api;
 mod sandboxes;
 mod simulate;
+mod simulate_disturbed;
 mod support;
 mod yaml_laws;

@@ -29,6 +29,77 @@ pub enum Fault {
     Hang(usize),
 }
 
+/// A moment of a command at which the world stands still: its n-th request (from 1, over all clusters) and all that
+/// come after it wait, before or after the cluster did what it asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Which request.
+    pub nth: usize,
+    /// Whether the cluster has done it already.
+    pub done: bool,
+}
+
+/// Counts the requests to all clusters and makes one wait.
+#[derive(Default)]
+pub struct Stall {
+    seen: AtomicUsize,
+    at: Mutex<Option<Moment>>,
+    reached: std::sync::atomic::AtomicBool,
+    lost: std::sync::atomic::AtomicBool,
+    moves: tokio::sync::Notify,
+}
+
+impl Stall {
+    /// Begins to count anew; from this moment on nothing moves.
+    pub fn at(&self, moment: Moment) {
+        self.seen.store(0, Ordering::SeqCst);
+        self.reached.store(false, Ordering::SeqCst);
+        self.lost.store(false, Ordering::SeqCst);
+        *self.at.lock().unwrap() = Some(moment);
+    }
+
+    /// Requests seen since the count began.
+    pub fn seen(&self) -> usize {
+        self.seen.load(Ordering::SeqCst)
+    }
+
+    /// Whether the moment has come.
+    pub fn reached(&self) -> bool {
+        self.reached.load(Ordering::SeqCst)
+    }
+
+    /// Lets everything go on.
+    pub fn go_on(&self) {
+        *self.at.lock().unwrap() = None;
+        self.moves.notify_waiters();
+    }
+
+    /// Lets the world go on, without the requests that waited: whoever sent them is gone.
+    pub fn lose(&self) {
+        self.lost.store(true, Ordering::SeqCst);
+        self.go_on();
+    }
+
+    /// The number of a request that begins now.
+    fn count(&self) -> usize {
+        self.seen.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// Waits if this is the moment.
+    async fn here(&self, n: usize, done: bool) -> std::io::Result<()> {
+        let moves = self.moves.notified();
+        let stands = self.at.lock().unwrap().is_some_and(|m| (n, done) >= (m.nth, m.done));
+        if stands {
+            self.reached.store(true, Ordering::SeqCst);
+            moves.await;
+            if self.lost.load(Ordering::SeqCst) {
+                return Err(std::io::Error::other("lost"));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// One cluster.
 pub struct Cluster {
     /// A client to look and prepare with.
@@ -39,25 +110,24 @@ pub struct Cluster {
     pub writes: Arc<AtomicUsize>,
     /// Requests seen so far: `METHOD path`.
     pub log: Arc<Mutex<Vec<String>>>,
-    fault: Arc<Mutex<Fault>>,
-    release: Arc<tokio::sync::Notify>,
-    task: tokio::task::JoinHandle<()>,
+    front: Front,
+    task: Mutex<tokio::task::JoinHandle<()>>,
 }
 
 impl Cluster {
     /// Breaks what comes.
     pub fn fault(&self, fault: Fault) {
-        *self.fault.lock().unwrap() = fault;
+        *self.front.fault.lock().unwrap() = fault;
     }
 
     /// Breaks the connections of requests that hang.
     pub fn break_hung(&self) {
-        self.release.notify_waiters();
+        self.front.release.notify_waiters();
     }
 
     /// Whether a hang was reached.
     pub fn hangs(&self) -> bool {
-        matches!(*self.fault.lock().unwrap(), Fault::Hang(0))
+        matches!(*self.front.fault.lock().unwrap(), Fault::Hang(0))
     }
 }
 
@@ -67,6 +137,8 @@ pub struct Ground {
     pub dir: tempfile::TempDir,
     /// By name.
     pub clusters: BTreeMap<&'static str, Cluster>,
+    /// Makes the world stand still.
+    pub stall: Arc<Stall>,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -117,8 +189,9 @@ impl Ground {
     pub fn bare() -> Ground {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let clusters = BTreeMap::from(["local", "remote"].map(|name| (name, runtime.block_on(start()))));
-        let ground = Ground { dir, clusters, runtime };
+        let stall = Arc::new(Stall::default());
+        let clusters = ["local", "remote"].map(|name| (name, runtime.block_on(start(stall.clone()))));
+        let ground = Ground { dir, clusters: clusters.into(), stall, runtime };
         for (name, contexts) in [("local", "gloo-fed"), ("remote", "gloo-fed-2")] {
             let federation = if name == "local" { crds::federation() } else { Vec::new() };
             for crd in crds::gloo().into_iter().chain(federation) {
@@ -247,6 +320,11 @@ impl Ground {
 
     /// Runs a command and compares all it printed and its exit code with a golden file.
     pub fn golden(&self, name: &str, args: &[&str]) -> Ran {
+        self.golden_but(name, args, &[])
+    }
+
+    /// The same, with words that differ from run to run replaced.
+    pub fn golden_but(&self, name: &str, args: &[&str], words: &[(&str, &str)]) -> Ran {
         let ran = self.run(args);
         let code = ran.code.map_or("a signal".into(), |c| c.to_string());
         let text = format!(
@@ -255,6 +333,7 @@ impl Ground {
             ran.out,
             ran.err
         );
+        let text = words.iter().fold(text, |text, (word, steady)| text.replace(word, steady));
         super::golden(&format!("tests/golden/cli/{name}.txt"), &self.steady(&text));
         ran
     }
@@ -270,15 +349,33 @@ impl Ground {
 
     /// A cluster goes away: nobody listens any more.
     pub fn stop(&self, cluster: &str) {
-        self.clusters[cluster].task.abort();
-        while self.runtime.block_on(tokio::net::TcpStream::connect(self.clusters[cluster].address)).is_ok() {
+        let cluster = &self.clusters[cluster];
+        cluster.task.lock().unwrap().abort();
+        while self.runtime.block_on(tokio::net::TcpStream::connect(cluster.address)).is_ok() {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 
-    /// Waits for something, at most ten seconds.
+    /// A cluster that went away is back, with what it knew.
+    pub fn start_again(&self, cluster: &str) {
+        let cluster = &self.clusters[cluster];
+        let listener = self.runtime.block_on(tokio::net::TcpListener::bind(cluster.address)).unwrap();
+        *cluster.task.lock().unwrap() = self.runtime.spawn(listen(listener, cluster.front.clone()));
+    }
+
+    /// Runs something beside the test.
+    pub fn spawn(&self, what: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(what);
+    }
+
+    /// A free port of 127.0.0.1, listened on.
+    pub fn listener(&self) -> tokio::net::TcpListener {
+        self.runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0))).unwrap()
+    }
+
+    /// Waits for something, at most a minute.
     pub fn until(&self, what: &str, test: impl Fn() -> bool) {
-        let end = std::time::Instant::now() + Duration::from_secs(10);
+        let end = std::time::Instant::now() + Duration::from_secs(60);
         while !test() {
             assert!(std::time::Instant::now() < end, "in vain: {what}");
             std::thread::sleep(Duration::from_millis(5));
@@ -294,6 +391,7 @@ fn place(kind: &str) -> &'static str {
         "ConfigMap" => "/api/v1/namespaces/default/configmaps",
         "Gateway" => "/apis/gateway.solo.io/v1/namespaces/gloo-system/gateways",
         "VirtualService" => "/apis/gateway.solo.io/v1/namespaces/gloo-system/virtualservices",
+        "Deployment" => "/apis/apps/v1/namespaces/default/deployments",
         "Upstream" => "/apis/gloo.solo.io/v1/namespaces/gloo-system/upstreams",
         "FailoverScheme" => "/apis/fed.solo.io/v1/namespaces/gloo-system/failoverschemes",
         other => panic!("where is {other}?"),
@@ -331,7 +429,7 @@ pub fn users_routes() -> Value {
     })
 }
 
-async fn start() -> Cluster {
+async fn start(stall: Arc<Stall>) -> Cluster {
     let client = api::in_process().unwrap();
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -341,22 +439,24 @@ async fn start() -> Cluster {
         log: Arc::default(),
         fault: Arc::default(),
         release: Arc::default(),
+        stall,
     };
-    let (writes, log, fault) = (front.writes.clone(), front.log.clone(), front.fault.clone());
-    let release = front.release.clone();
-    let task = tokio::spawn(async move {
-        let mut connections = tokio::task::JoinSet::new();
-        loop {
-            let Ok((stream, _)) = listener.accept().await else { return };
-            let front = front.clone();
-            connections.spawn(async move {
-                let service = hyper::service::service_fn(move |r| front.clone().serve(r));
-                let io = hyper_util::rt::TokioIo::new(stream);
-                let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
-            });
-        }
-    });
-    Cluster { client, address, writes, log, fault, release, task }
+    let (writes, log) = (front.writes.clone(), front.log.clone());
+    let task = Mutex::new(tokio::spawn(listen(listener, front.clone())));
+    Cluster { client, address, writes, log, front, task }
+}
+
+async fn listen(listener: tokio::net::TcpListener, front: Front) {
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { return };
+        let front = front.clone();
+        connections.spawn(async move {
+            let service = hyper::service::service_fn(move |r| front.clone().serve(r));
+            let io = hyper_util::rt::TokioIo::new(stream);
+            let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
+        });
+    }
 }
 
 #[derive(Clone)]
@@ -366,6 +466,7 @@ struct Front {
     log: Arc<Mutex<Vec<String>>>,
     fault: Arc<Mutex<Fault>>,
     release: Arc<tokio::sync::Notify>,
+    stall: Arc<Stall>,
 }
 
 type Answer = Result<http::Response<Full<bytes::Bytes>>, std::io::Error>;
@@ -376,6 +477,8 @@ impl Front {
         let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
         let path = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
         self.log.lock().unwrap().push(format!("{} {path}", parts.method));
+        let n = self.stall.count();
+        self.stall.here(n, false).await?;
         let writes = parts.method != http::Method::GET;
         let fault = if writes { self.next_fault() } else { *self.fault.lock().unwrap() };
         if let (Fault::Refuse(_, code), true) = (fault, writes) {
@@ -390,6 +493,7 @@ impl Front {
         *forwarded.headers_mut().unwrap() = parts.headers;
         let forwarded = forwarded.body(kube::client::Body::from(body)).unwrap();
         let answer = self.client.send(forwarded).await.map_err(std::io::Error::other)?;
+        self.stall.here(n, true).await?;
         match (fault, writes) {
             (Fault::Hang(0), _) => {
                 self.release.notified().await;
