@@ -9,7 +9,7 @@ use super::road::{self, WriteArgs};
 use crate::cluster::{Want, observe};
 use crate::compile::{self, Compiled};
 use crate::error::{Exit, Failure};
-use crate::manifest::{MANAGED_BY, World};
+use crate::manifest::{MANAGED_BY, MEMBERSHIP_OWNER, OWNER_LABEL, TRUST_OWNER, World};
 use crate::model::problem::Problem;
 use crate::plan::{self, Plan, Scope};
 use crate::spec::Documents;
@@ -105,7 +105,9 @@ fn list(names: &BTreeSet<String>) -> String {
 }
 
 fn wants(ground: &Ground, draft: &Compiled) -> Vec<Want> {
-    let selector = format!("{}={}", MANAGED_BY.0, MANAGED_BY.1);
+    // What makes a cluster a member, and a mesh's trust, outlive failovers and have commands of their own.
+    let selector =
+        format!("{}={},{OWNER_LABEL} notin ({MEMBERSHIP_OWNER},{TRUST_OWNER})", MANAGED_BY.0, MANAGED_BY.1);
     let mut wants = Want::for_manifests(&draft.manifests);
     for cluster in ground.clients.clusters() {
         let created = CREATED.iter().map(|(v, k)| Want::all(v, k).on(cluster).labelled(&selector));

@@ -13,6 +13,11 @@ use crate::model::name::ClusterName;
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "failctl");
 /// Label naming the failover (or `fleet`) an object belongs to.
 pub const OWNER_LABEL: &str = "failctl.dev/owner";
+/// The owner of a mesh's trust (`cacerts`). It outlives failovers: taking it away would make every workload of a
+/// cluster a stranger to the others.
+pub const TRUST_OWNER: &str = "trust";
+/// The owner of what makes a cluster a member of the fleet: accounts, roles, registrations.
+pub const MEMBERSHIP_OWNER: &str = "membership";
 /// Annotation naming the cluster in a rendered stream.
 pub const CLUSTER_ANNOTATION: &str = "failctl.dev/cluster";
 /// The field manager of everything failctl applies.

@@ -25,3 +25,21 @@ pub fn root(fleet: &str) -> String {
 pub fn spiffe(fleet: &str, role: &str, cluster: &ClusterName) -> String {
     format!("spiffe://{fleet}.{SUFFIX}/{role}/{cluster}")
 }
+
+/// The common name of every cluster's intermediate authority; fleet and cluster stand beside it in the subject.
+pub const INTERMEDIATE: &str = "failctl intermediate CA";
+
+/// A trust domain as a SPIFFE ID without a path: what an authority's own certificate carries.
+pub fn trust_domain(trust_domain: &str) -> String {
+    format!("spiffe://{trust_domain}")
+}
+
+/// A workload's identity, in Istio's form.
+pub fn workload(trust_domain: &str, namespace: &str, account: &str) -> String {
+    format!("spiffe://{trust_domain}/ns/{namespace}/sa/{account}")
+}
+
+/// The name under which Istio's control plane is asked inside its cluster.
+pub fn istiod(namespace: &str) -> String {
+    format!("istiod.{namespace}.svc")
+}

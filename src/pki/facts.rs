@@ -24,6 +24,10 @@ pub struct Facts {
     pub not_after: Timestamp,
     /// Whether it may sign others.
     pub is_ca: bool,
+    /// How many authorities may stand below it before a leaf; none: any number.
+    pub path_length: Option<u32>,
+    /// Whether it may sign certificates (no key usage means it may).
+    pub may_sign: bool,
     /// Whether it may act as a TLS server (no extended key usage means it may).
     pub for_server: bool,
     /// Whether it may act as a TLS client.
@@ -63,6 +67,8 @@ pub fn facts(der: &CertificateDer<'_>) -> Result<Facts, Error> {
         not_before: second(x509.validity().not_before.timestamp())?,
         not_after: second(x509.validity().not_after.timestamp())?,
         is_ca: x509.is_ca(),
+        path_length: x509.basic_constraints().ok().flatten().and_then(|b| b.value.path_len_constraint),
+        may_sign: x509.key_usage().ok().flatten().is_none_or(|u| u.value.key_cert_sign()),
         for_server: usage.as_ref().is_none_or(|u| u.any || u.server_auth),
         for_client: usage.as_ref().is_none_or(|u| u.any || u.client_auth),
         algorithm: algorithm(&x509),

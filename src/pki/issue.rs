@@ -45,10 +45,10 @@ pub struct Issued {
     pub key: Key,
 }
 
-/// The root of a fleet: signs its leaves directly (path length 0), nothing else.
+/// The root of a fleet: signs gateways' leaves directly, and one intermediate authority per mesh (path length 1).
 pub fn issue_root(fleet: &str, key: Key, now: Timestamp, days: u32, serial: Serial) -> Result<Issued, Error> {
     let mut params = params(&identity::root(fleet), now, days, serial)?;
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let certificate = params.self_signed(&key.pair).map_err(issue)?.pem();
     Ok(Issued { certificate, key })
@@ -73,13 +73,10 @@ pub fn issue_leaf(
     days: u32,
     serial: Serial,
 ) -> Result<Issued, Error> {
-    let signer = signer(root)?;
     let dns = party.dns(fleet);
     // A common name has at most 64 characters (X.520); the alternative names carry the identity.
     let common: String = dns.chars().take(64).collect();
     let mut params = params(&common, now, days, serial)?;
-    let end = time::OffsetDateTime::from_unix_timestamp(signer.not_after.as_second()).map_err(issue)?;
-    params.not_after = params.not_after.min(end);
     params.subject_alt_names = vec![
         SanType::DnsName(dns.try_into().map_err(issue)?),
         SanType::URI(party.uri(fleet).try_into().map_err(issue)?),
@@ -90,18 +87,30 @@ pub fn issue_leaf(
         Role::Server => ExtendedKeyUsagePurpose::ServerAuth,
         Role::Client => ExtendedKeyUsagePurpose::ClientAuth,
     }];
+    signed(params, key, root)
+}
+
+/// Signs with an authority, after the checks that signing itself does not make. The last day is never after the
+/// authority's; an authority signs another only where its path length leaves room for it.
+pub(super) fn signed(mut params: CertificateParams, key: Key, authority: &Issued) -> Result<Issued, Error> {
+    let signer = signer(authority)?;
+    if matches!(params.is_ca, IsCa::Ca(_)) && signer.path_length == Some(0) {
+        return Err(Error::NoRoomBelow);
+    }
+    let end = time::OffsetDateTime::from_unix_timestamp(signer.not_after.as_second()).map_err(issue)?;
+    params.not_after = params.not_after.min(end);
+    let issuer = Issuer::from_ca_cert_der(&signer.der, &authority.key.pair).map_err(issue)?;
     params.use_authority_key_identifier_extension = true;
-    let issuer = Issuer::from_ca_cert_der(&signer.der, &root.key.pair).map_err(issue)?;
     let certificate = params.signed_by(&key.pair, &issuer).map_err(issue)?.pem();
     Ok(Issued { certificate, key })
 }
 
-fn issue(error: impl std::fmt::Display) -> Error {
+pub(super) fn issue(error: impl std::fmt::Display) -> Error {
     Error::Issue(error.to_string())
 }
 
 /// The root's facts, after the checks that signing itself does not make.
-fn signer(root: &Issued) -> Result<Facts, Error> {
+pub(super) fn signer(root: &Issued) -> Result<Facts, Error> {
     let der: Vec<CertificateDer<'static>> = certificates(&root.certificate)?;
     let der = der.first().ok_or_else(|| Error::Certificate("the file is empty".into()))?;
     let facts = facts(der)?;
@@ -115,13 +124,19 @@ fn signer(root: &Issued) -> Result<Facts, Error> {
 }
 
 fn params(common: &str, now: Timestamp, days: u32, serial: Serial) -> Result<CertificateParams, Error> {
-    let mut params = CertificateParams::default();
+    let mut params = params_until(now, now + SignedDuration::from_hours(24 * i64::from(days)), serial)?;
     let mut name = DistinguishedName::new();
     name.push(DnType::CommonName, common);
     params.distinguished_name = name;
+    Ok(params)
+}
+
+/// Validity and serial number; everything else is up to the caller.
+pub(super) fn params_until(now: Timestamp, end: Timestamp, serial: Serial) -> Result<CertificateParams, Error> {
+    let mut params = CertificateParams::default();
     let at = |t: Timestamp| time::OffsetDateTime::from_unix_timestamp(t.as_second()).map_err(issue);
     params.not_before = at(now - BACKDATE)?;
-    params.not_after = at(now + SignedDuration::from_hours(24 * i64::from(days)))?;
+    params.not_after = at(end)?;
     let mut serial = serial;
     serial[0] = serial[0] & 0x7f | 0x40;
     params.serial_number = Some(SerialNumber::from_slice(&serial));

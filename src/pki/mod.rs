@@ -2,17 +2,21 @@
 //! numbers. What goes out: certificates as PEM, manifests of Secrets, findings about certificates met elsewhere.
 //! May not know: files, clusters, clocks. Keys are made in one place ([`Key::generate`]) and never shown.
 
+mod cacerts;
 mod check;
 mod facts;
 mod issue;
 mod key;
+mod mesh;
 mod party;
 mod secret;
 
+pub use cacerts::{CACERTS, Cacerts};
 pub use check::{Finding, SOON_DAYS, check_pair, check_side, is_good};
 pub use facts::{Facts, certificates, facts};
 pub use issue::{Issued, Lifetimes, Serial, issue_leaf, issue_root, issue_self_signed, keeps};
 pub use key::{Algorithm, Key};
+pub use mesh::{Intermediate, chained, issue_intermediate, issue_mesh_root, issue_workload};
 pub use party::{Party, Role, parties};
 pub use secret::{Pair, secret};
 
@@ -34,4 +38,10 @@ pub enum Error {
     /// The certificate that should sign is no authority.
     #[error("the root is no certificate authority")]
     NotAnAuthority,
+    /// The path length of the authority allows no other authority below it.
+    #[error("the root may sign leaves only (path length 0), and a mesh needs an authority of its own per cluster")]
+    NoRoomBelow,
+    /// A Secret that is no `cacerts` as Istio takes it.
+    #[error("the Secret is no cacerts: {0}")]
+    Cacerts(String),
 }

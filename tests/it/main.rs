@@ -22,6 +22,7 @@ mod generated;
 mod gloo_golden;
 mod gloo_guide;
 mod kubectl;
+mod mesh_certificates;
 mod node;
 mod orders;
 mod plan_laws;
