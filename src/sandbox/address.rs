@@ -11,7 +11,8 @@
 //! | 127.S.b.3:9977 | Gloo's control plane |
 //! | 127.S.(b+1).n | addresses of Services of type LoadBalancer |
 //! | 127.S.(b+2 … b+7).n | Pods |
-//! | 127.S.(b+8 … b+15).n | clusterIPs |
+//! | 127.S.(b+8).n | clusterIPs |
+//! | 127.S.(b+9 … b+14).n | what is behind the sidecar of a Pod: its own address, seven further in the third octet |
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
@@ -109,9 +110,14 @@ impl Addresses {
         self.span(2, 7)
     }
 
+    /// What is behind the sidecars of [`Addresses::pods`], each at the same place of the range.
+    pub fn inner(self) -> Range {
+        self.span(9, 14)
+    }
+
     /// clusterIPs.
     pub fn cluster_ips(self) -> Range {
-        self.span(8, 15)
+        self.span(8, 8)
     }
 
     /// Everything of this cluster.
@@ -162,7 +168,7 @@ mod tests {
         assert_eq!(cluster.node().to_string(), "127.42.16.2");
         assert_eq!(cluster.load_balancers().iter().next(), Some(Ipv4Addr::new(127, 42, 17, 1)));
         assert_eq!(cluster.pods().first, Ipv4Addr::new(127, 42, 18, 1));
-        assert_eq!(cluster.cluster_ips().iter().count(), 8 * 254);
+        assert_eq!(cluster.cluster_ips().iter().count(), 254);
     }
 
     #[test]

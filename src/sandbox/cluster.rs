@@ -212,7 +212,7 @@ impl Cluster {
     }
 
     fn node_config(&self, dir: PathBuf, tools: &Tools) -> anyhow::Result<NodeConfig> {
-        let pods = self.addresses.pods();
+        let (pods, inner) = (self.addresses.pods(), self.addresses.inner());
         let labels = [("region", &self.spec.region), ("zone", &self.spec.zone)];
         Ok(NodeConfig {
             client: self.client.clone(),
@@ -220,6 +220,8 @@ impl Cluster {
             address: self.addresses.node(),
             kubelet_port: KUBELET_PORT,
             pods: PodRange::new(pods.first, pods.last).context("the range of Pods is empty")?,
+            inner: PodRange::new(inner.first, inner.last),
+            cluster: self.spec.name.to_string(),
             envoy: tools.envoy.clone(),
             keeper: tools.keeper.clone(),
             dir: dir.join("node"),

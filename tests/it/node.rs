@@ -44,6 +44,8 @@ impl Lab {
             address: at.node(),
             kubelet_port: KUBELET_PORT,
             pods: PodRange::new(at.pods().first, at.pods().last).unwrap(),
+            inner: PodRange::new(at.inner().first, at.inner().last),
+            cluster: "lab".into(),
             envoy: envoy().await,
             keeper: Keeper::new(&support::failctl()).unwrap(),
             dir: dir.path().join("node"),

@@ -17,8 +17,8 @@ use crate::sandbox::node::{self, KUBELET_PORT, NodeConfig, PodRange};
 
 /// Runs pods of a Kubernetes API server on this machine, as one of its nodes, until Ctrl-C.
 ///
-/// It runs what the sandbox's own node runs (`hashicorp/http-echo`, `envoyproxy/envoy`), each pod on an address of
-/// its own. A real API server refuses loopback addresses in EndpointSlices: give it another range that is local here.
+/// It runs what the sandbox's own node runs (`hashicorp/http-echo`, `envoyproxy/envoy`, Istio's proxy and its Bookinfo
+/// sample), each pod on an address of its own. A real API server refuses loopback addresses in EndpointSlices: give it another range that is local here.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
     /// The kubeconfig context to use (default: its current one)
@@ -36,6 +36,9 @@ pub(super) struct Args {
     /// Addresses for pods: FIRST-LAST or CIDR, local to this machine
     #[arg(long, value_name = "RANGE")]
     pods: PodRange,
+    /// Addresses for programs behind Istio sidecars: as many as --pods, not among them; without it such pods cannot run
+    #[arg(long, value_name = "RANGE")]
+    inner: Option<PodRange>,
     /// A label of the Node; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE")]
     labels: Vec<String>,
@@ -65,6 +68,8 @@ pub(super) fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
             address: args.address,
             kubelet_port: args.port,
             pods: args.pods,
+            inner: args.inner,
+            cluster: args.name.to_string(),
             envoy: envoy.path,
             keeper: Keeper::new(&executable).context("starting the thread that starts children")?,
             dir: dir.path().to_owned(),

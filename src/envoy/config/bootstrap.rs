@@ -25,15 +25,17 @@ pub fn rest_source() -> Value {
 /// A bootstrap. Each argument may be a Kubernetes variable such as `$(POD_IP)`.
 /// `role` is `NAMESPACE~PROXY`, as Gloo names the part a node plays.
 pub fn bootstrap(node: &str, pod_ip: &str, role: &str, xds_host: &str, xds_port: u16) -> Value {
+    let node = json!({ "cluster": "gateway", "id": node, "metadata": { "role": role, "pod_ip": pod_ip } });
+    bootstrap_of(node, (pod_ip, 19000), (xds_host, xds_port))
+}
+
+/// A bootstrap from who the proxy is, where its admin interface listens and where it fetches the rest.
+pub fn bootstrap_of(node: Value, admin: (&str, u16), xds: (&str, u16)) -> Value {
     json!({
-        "node": {
-            "cluster": "gateway",
-            "id": node,
-            "metadata": { "role": role, "pod_ip": pod_ip }
-        },
-        "admin": { "address": { "socket_address": { "address": pod_ip, "port_value": 19000 } } },
+        "node": node,
+        "admin": { "address": { "socket_address": { "address": admin.0, "port_value": admin.1 } } },
         "dynamic_resources": { "cds_config": rest_source(), "lds_config": rest_source() },
-        "static_resources": { "clusters": [xds_cluster(xds_host, xds_port)] }
+        "static_resources": { "clusters": [xds_cluster(xds.0, xds.1)] }
     })
 }
 

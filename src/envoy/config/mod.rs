@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use crate::model::duration::Millis;
 use crate::routing::{ListenerKind, Proxy};
 
-pub use bootstrap::{XDS_CLUSTER, bootstrap, rest_source};
+pub use bootstrap::{XDS_CLUSTER, bootstrap, bootstrap_of, rest_source};
 pub use tls::{MESH_ROOT, WORKLOAD_CERTIFICATE, secrets};
 
 /// Addresses of DNS names among the endpoints; Envoy takes only addresses in EDS.

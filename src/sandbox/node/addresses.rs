@@ -1,10 +1,10 @@
-//! Addresses for pods: a range, and which of them are taken.
+//! Addresses for pods: a range, which of them are taken, and the inner address behind a sidecar.
 //!
 //! In: a range. Out: one free address at a time, the longest unused first. May not know: pods.
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
 /// The addresses a node gives to its pods, both ends included.
@@ -23,6 +23,13 @@ impl PodRange {
     /// Whether it holds that address.
     pub fn contains(&self, address: Ipv4Addr) -> bool {
         (self.first..=self.last).contains(&u32::from(address))
+    }
+
+    /// The address that stands in this range where `address` stands in `other`. None if there is none.
+    pub fn beside(&self, address: Ipv4Addr, other: &PodRange) -> Option<Ipv4Addr> {
+        let offset = u32::from(address).checked_sub(other.first)?;
+        let beside = self.first.checked_add(offset).filter(|a| *a <= self.last)?;
+        other.contains(address).then(|| beside.into())
     }
 
     /// The smallest CIDR that holds the whole range, as a Node object shows it.
@@ -57,6 +64,27 @@ impl FromStr for PodRange {
             _ => None,
         };
         range.ok_or_else(wrong)
+    }
+}
+
+/// Where a pod can be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PodAddress {
+    /// The pod's address, as the cluster knows it. A sidecar listens there.
+    pub ip: IpAddr,
+    /// Where the programs behind a sidecar listen; None without a sidecar.
+    pub inner: Option<IpAddr>,
+}
+
+impl PodAddress {
+    /// What a container binds: the sidecar the pod's address, everything behind it the inner one.
+    pub fn bound_by(&self, sidecar: bool) -> IpAddr {
+        self.inner.filter(|_| !sidecar).unwrap_or(self.ip)
+    }
+
+    /// Where `localhost` of the pod may be, in the order in which to try: programs first, then their sidecar.
+    pub fn local(&self) -> Vec<IpAddr> {
+        self.inner.into_iter().chain([self.ip]).collect()
     }
 }
 
@@ -129,6 +157,26 @@ mod tests {
         assert_eq!(addresses.take(Some(wanted)), Some(wanted));
         assert_ne!(addresses.take(Some(wanted)), Some(wanted));
         assert_eq!(addresses.take(Some(Ipv4Addr::new(10, 245, 0, 1))), Some(Ipv4Addr::new(10, 244, 0, 2)));
+    }
+
+    #[test]
+    fn the_inner_address_stands_where_the_pods_own_stands_in_its_range() {
+        let pods: PodRange = "127.42.18.1-127.42.23.254".parse().unwrap();
+        let inner: PodRange = "127.42.25.1-127.42.30.254".parse().unwrap();
+        assert_eq!(inner.beside(Ipv4Addr::new(127, 42, 20, 7), &pods), Some(Ipv4Addr::new(127, 42, 27, 7)));
+        assert_eq!(inner.beside(Ipv4Addr::new(127, 42, 17, 7), &pods), None);
+        let small: PodRange = "127.42.25.1-127.42.25.9".parse().unwrap();
+        assert_eq!(small.beside(Ipv4Addr::new(127, 42, 20, 7), &pods), None);
+    }
+
+    #[test]
+    fn localhost_of_an_injected_pod_is_its_programs_first_and_its_sidecar_then() {
+        let (ip, inner) = (IpAddr::from([127, 42, 18, 1]), IpAddr::from([127, 42, 25, 1]));
+        let plain = PodAddress { ip, inner: None };
+        assert_eq!((plain.bound_by(false), plain.local()), (ip, vec![ip]));
+        let injected = PodAddress { ip, inner: Some(inner) };
+        assert_eq!((injected.bound_by(false), injected.bound_by(true)), (inner, ip));
+        assert_eq!(injected.local(), vec![inner, ip]);
     }
 
     #[test]

@@ -11,13 +11,14 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod};
 use tokio::sync::{mpsc, watch};
 
+use super::addresses::PodAddress;
 use super::events::Events;
 use super::image::{Image, Process, RUNNABLE};
 use super::probe::{self, Verdict};
 use super::process::{Place, Running, Tools};
 use super::registry::ContainerEntry;
 use super::status::{End, State, View};
-use super::{env, logs::Logs};
+use super::{env, logs::Logs, sidecar};
 use crate::sandbox::child::Ended;
 
 /// The first wait before a container that ended is started again; it doubles with every end.
@@ -46,8 +47,8 @@ pub struct Task {
     pub spec: Container,
     /// Its place in the pod.
     pub index: usize,
-    /// The pod's address.
-    pub ip: std::net::IpAddr,
+    /// The pod's addresses.
+    pub address: PodAddress,
     /// Where its environment comes from.
     pub sources: env::Sources,
     /// What runs it.
@@ -98,7 +99,7 @@ impl Task {
                 None => return,
             };
             let logs = self.entry.begin(env.clone());
-            let place = Place { ip: self.ip, env, logs: logs.clone(), dir: self.dir.clone() };
+            let place = Place { ip: self.bind(), env, logs: logs.clone(), dir: self.dir.clone() };
             let started = Timestamp::now();
             let over = match Running::start(process, place, &self.tools).await {
                 Ok(running) => {
@@ -131,6 +132,11 @@ impl Task {
         }
     }
 
+    /// The address it binds.
+    fn bind(&self) -> std::net::IpAddr {
+        self.address.bound_by(sidecar::is_proxy(self.spec.image.as_deref().unwrap_or_default()))
+    }
+
     fn tell(&self, view: &View) {
         // Nobody listens any more when the pod is gone.
         let _ = self.views.send((self.index, view.clone()));
@@ -155,6 +161,11 @@ impl Task {
         let image = Image::of(asked);
         let refused = match image {
             None => Some(("ImageUnsupported", format!("the sandbox cannot run {asked}; it runs {RUNNABLE}"))),
+            Some(_) if sidecar::beside_others(&self.pod) && self.address.inner.is_none() => {
+                let why =
+                    "this node has no inner addresses to put a sidecar in front of; give it some with --inner RANGE";
+                Some(("SidecarUnsupported", why.to_owned()))
+            }
             Some(_) => probe::unsupported(&self.spec).map(|why| ("ProbeUnsupported", why)),
         };
         if let Some((reason, message)) = refused {
@@ -165,11 +176,14 @@ impl Task {
         view.image_id = format!("failctl://{}", image_id(image?));
         loop {
             let found = tokio::select! {
-                found = env::of_container(&self.pod, &self.spec, self.ip, &self.sources) => found,
+                found = env::of_container(&self.pod, &self.spec, &self.address, &self.sources) => found,
                 _ = stopped(orders) => return None,
             };
             let refused = match found {
-                Ok(env) => {
+                Ok(mut env) => {
+                    if matches!(image, Some(Image::Bookinfo(_))) {
+                        env.entry("CLUSTER_NAME".into()).or_insert_with(|| self.sources.cluster.clone());
+                    }
                     let words = |words: &Option<Vec<String>>| -> Vec<String> {
                         words.iter().flatten().map(|w| env::expand(w, &env)).collect()
                     };
@@ -198,7 +212,7 @@ impl Task {
     ) -> Over {
         let (found, mut verdicts) = mpsc::unbounded_channel();
         let mut probes = tokio::task::JoinSet::new();
-        probes.spawn(probe::watch(self.spec.clone(), self.ip, found));
+        probes.spawn(probe::watch(self.spec.clone(), self.bind(), found));
         loop {
             tokio::select! {
                 ended = running.wait() => return Over::Ended(ended, ""),
@@ -291,6 +305,9 @@ fn image_id(image: Image) -> &'static str {
     match image {
         Image::HttpEcho => "http-echo",
         Image::Envoy => "envoy",
+        Image::IstioProxy => "istio-proxy",
+        Image::Bookinfo(program) => program.word(),
+        Image::Curl => "curl",
     }
 }
 

@@ -2,7 +2,6 @@
 //!
 //! In: its command line and an address. Out: HTTP answers and access-log lines. May not know: pods.
 
-use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
@@ -10,13 +9,10 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
 
+use super::http::{self as server, Answer};
 use super::logs::Logs;
 
 /// The version in its header `x-app-version`: the one of the digest that is widely pinned.
@@ -60,43 +56,17 @@ impl Options {
     }
 }
 
-/// Serves until dropped; open connections are cut then, as by a kill. Returns only if it cannot listen.
+/// Serves until dropped. Returns only if it cannot listen.
 pub async fn serve(options: Options, address: IpAddr, logs: Logs) -> std::io::Error {
-    let address = SocketAddr::new(address, options.port);
-    let listener = match TcpListener::bind(address).await {
-        Ok(listener) => listener,
-        Err(e) => return e,
-    };
-    logs.push(format!("{} Server is listening on :{}", clock(), options.port));
+    let said = logs.clone();
+    let port = options.port;
+    let listening = move || said.push(format!("{} Server is listening on :{port}", clock()));
     let body = Bytes::from(options.text + "\n");
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => { connections.spawn(connection(stream, peer, body.clone(), logs.clone())); }
-                // Out of file descriptors: those in use must go first.
-                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
-            },
-            Some(_) = connections.join_next(), if !connections.is_empty() => {}
-        }
-    }
+    let answer = move |request, peer| answer(request, peer, body.clone(), logs.clone());
+    server::serve(SocketAddr::new(address, port), listening, answer).await
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, body: Bytes, logs: Logs) {
-    let _ = stream.set_nodelay(true);
-    let answer = service_fn(move |request| answer(request, peer, body.clone(), logs.clone()));
-    let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new());
-    // A peer that goes away in the middle is no news.
-    let _ = http.serve_connection(TokioIo::new(stream), answer).await;
-}
-
-async fn answer(
-    mut request: Request<Incoming>,
-    peer: SocketAddr,
-    body: Bytes,
-    logs: Logs,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(mut request: Request<Incoming>, peer: SocketAddr, body: Bytes, logs: Logs) -> Answer {
     let start = Instant::now();
     // A client that is still sending must be able to finish.
     while let Some(Ok(_)) = request.body_mut().frame().await {}
@@ -110,7 +80,7 @@ async fn answer(
     headers.insert("x-app-name", HeaderValue::from_static("http-echo"));
     headers.insert("x-app-version", HeaderValue::from_static(VERSION));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    Ok(response)
+    response
 }
 
 fn access_line(request: &Request<Incoming>, peer: SocketAddr, length: usize, start: Instant) -> String {
@@ -135,6 +105,7 @@ fn clock() -> impl std::fmt::Display {
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
 
     fn parse(args: &[&str]) -> Result<Options, String> {
         Options::parse(&args.iter().map(|a| (*a).to_owned()).collect::<Vec<_>>())

@@ -9,6 +9,9 @@ use std::net::IpAddr;
 use k8s_openapi::api::core::v1::{ConfigMap, Container, EnvVarSource, Pod, Secret};
 use kube::{Api, Client};
 
+use super::addresses::PodAddress;
+use super::sidecar;
+
 /// Where environment values that stand in other objects come from.
 #[derive(Clone)]
 pub struct Sources {
@@ -18,20 +21,25 @@ pub struct Sources {
     pub node: String,
     /// The node's address.
     pub host: IpAddr,
+    /// The cluster's name.
+    pub cluster: String,
 }
 
 /// A container's environment. The error is the message of `CreateContainerConfigError`.
 pub async fn of_container(
     pod: &Pod,
     container: &Container,
-    ip: IpAddr,
+    address: &PodAddress,
     sources: &Sources,
 ) -> Result<BTreeMap<String, String>, String> {
+    let ip = address.ip;
     let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
     let mut env = BTreeMap::from([
         ("HOSTNAME".to_owned(), pod.metadata.name.clone().unwrap_or_default()),
         ("PATH".to_owned(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()),
     ]);
+    let behind = address.inner.filter(|_| !sidecar::is_proxy(container.image.as_deref().unwrap_or_default()));
+    env.extend(behind.into_iter().flat_map(sidecar::proxy_variables));
     for from in container.env_from.iter().flatten() {
         let prefix = from.prefix.as_deref().unwrap_or_default();
         let values = match (&from.config_map_ref, &from.secret_ref) {
@@ -184,7 +192,7 @@ mod tests {
             Err::<http::Response<kube::client::Body>, std::io::Error>(std::io::Error::other("no API here"))
         });
         let client = Client::new(never, "default");
-        Sources { client, node: "node-1".into(), host: IpAddr::from([127, 1, 0, 2]) }
+        Sources { client, node: "node-1".into(), host: IpAddr::from([127, 1, 0, 2]), cluster: "c".into() }
     }
 
     #[tokio::test]
@@ -201,7 +209,9 @@ mod tests {
         }))
         .unwrap();
         let container = &pod.spec.as_ref().unwrap().containers[0];
-        let env = of_container(&pod, container, IpAddr::from([127, 1, 2, 9]), &sources()).await.unwrap();
+        let env = of_container(&pod, container, &PodAddress { ip: [127, 1, 2, 9].into(), inner: None }, &sources())
+            .await
+            .unwrap();
         let expected = [
             ("POD_NAME", "p"),
             ("POD_IP", "127.1.2.9"),
@@ -223,7 +233,9 @@ mod tests {
         }))
         .unwrap();
         let container = &pod.spec.as_ref().unwrap().containers[0];
-        let said = of_container(&pod, container, IpAddr::from([127, 1, 2, 9]), &sources()).await.unwrap_err();
+        let said = of_container(&pod, container, &PodAddress { ip: [127, 1, 2, 9].into(), inner: None }, &sources())
+            .await
+            .unwrap_err();
         assert!(said.contains("configmap n/settings") && said.contains("no API here"), "{said}");
     }
 }

@@ -5,8 +5,10 @@
 
 use std::time::Duration;
 
+use super::bookinfo::Program;
 use super::echo;
 use super::envoy_args::EnvoyArgs;
+use super::sidecar::ProxyArgs;
 
 /// The programs behind the images the sandbox can run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,11 +17,18 @@ pub enum Image {
     HttpEcho,
     /// Envoy, upstream's or a Gloo wrapper around it.
     Envoy,
+    /// Istio's proxy: a sidecar or a gateway.
+    IstioProxy,
+    /// A program of Istio's Bookinfo sample.
+    Bookinfo(Program),
+    /// A container to run commands in.
+    Curl,
 }
 
 /// What the sandbox can run, as told to whoever asks for something else.
 pub const RUNNABLE: &str = "hashicorp/http-echo, envoyproxy/envoy (and its -alpine, -distroless, -debug, -dev and -contrib \
-     forms), gloo-envoy-wrapper and gloo-ee-envoy-wrapper";
+     forms), gloo-envoy-wrapper, gloo-ee-envoy-wrapper, istio/proxyv2, istio/examples-bookinfo-{productpage,details,ratings}-v1 \
+     and -reviews-{v1,v2,v3}, and curlimages/curl";
 
 /// Repositories of `envoyproxy/` on Docker Hub that hold an Envoy.
 const ENVOYS: [&str; 9] = [
@@ -44,8 +53,10 @@ impl Image {
                 Some(Image::HttpEcho)
             }
             "gloo-envoy-wrapper" | "gloo-ee-envoy-wrapper" => Some(Image::Envoy),
+            "proxyv2" => Some(Image::IstioProxy),
+            "curl" | "curl-ssl" => Some(Image::Curl),
             _ if ENVOYS.contains(&name) => Some(Image::Envoy),
-            _ => None,
+            _ => Program::of(name.strip_prefix("examples-bookinfo-")?).map(Image::Bookinfo),
         }
     }
 
@@ -60,7 +71,9 @@ impl Image {
         let name = program.rsplit('/').next().unwrap_or(program);
         match (self, name) {
             (_, "sleep") => sleep(&args),
-            (Image::HttpEcho, "http-echo") | (Image::Envoy, "envoy" | "docker-entrypoint.sh") => {
+            (Image::HttpEcho, "http-echo")
+            | (Image::Envoy, "envoy" | "docker-entrypoint.sh")
+            | (Image::IstioProxy, "pilot-agent") => {
                 // The entry point of Envoy's image takes the program's name as its first argument.
                 let rest = args.strip_prefix(&["envoy".to_owned()]).unwrap_or(&args);
                 self.own(rest)
@@ -73,6 +86,13 @@ impl Image {
         match self {
             Image::HttpEcho => Ok(Process::Echo(echo::Options::parse(args))),
             Image::Envoy => EnvoyArgs::parse(args).map(Process::Envoy),
+            Image::IstioProxy => ProxyArgs::parse(args).map(Process::IstioProxy),
+            Image::Bookinfo(program) => Ok(Process::Bookinfo(program)),
+            Image::Curl => {
+                Err("curl as a container's own program is not run here; give the container a command such as \
+                 [sleep, infinity], and run curl by kubectl exec"
+                    .into())
+            }
         }
     }
 }
@@ -94,6 +114,10 @@ pub enum Process {
     Echo(Result<echo::Options, String>),
     /// A real Envoy.
     Envoy(EnvoyArgs),
+    /// A real Envoy, as Istio's agent starts it.
+    IstioProxy(ProxyArgs),
+    /// A program of Bookinfo.
+    Bookinfo(Program),
     /// Runs, listens nowhere, ends after that time; never for None.
     Sleep(Option<Duration>),
 }
@@ -146,12 +170,24 @@ mod tests {
             ("registry.example:5000/envoy", Image::Envoy),
             ("quay.io/solo-io/gloo-envoy-wrapper:1.14.0", Image::Envoy),
             ("quay.io/solo-io/gloo-ee-envoy-wrapper:1.14.0", Image::Envoy),
+            ("docker.io/istio/proxyv2:1.27.0-distroless", Image::IstioProxy),
+            ("registry.example:5000/proxyv2", Image::IstioProxy),
+            ("docker.io/istio/examples-bookinfo-reviews-v3:1.16.2", Image::Bookinfo(Program::Reviews(3))),
+            ("istio/examples-bookinfo-productpage-v1", Image::Bookinfo(Program::Productpage)),
+            ("curlimages/curl:8.9.1", Image::Curl),
         ];
         for (reference, image) in known {
             assert_eq!(Image::of(reference), Some(image), "{reference}");
         }
-        for reference in ["nginx:1.25", "someone/http-echo", "envoyproxy/gateway:v1", "envoyproxy/envoy-ratelimit", ""]
-        {
+        for reference in [
+            "nginx:1.25",
+            "someone/http-echo",
+            "envoyproxy/gateway:v1",
+            "envoyproxy/envoy-ratelimit",
+            "istio/examples-bookinfo-reviews-v4",
+            "istio/pilot",
+            "",
+        ] {
             assert_eq!(Image::of(reference), None, "{reference}");
         }
     }

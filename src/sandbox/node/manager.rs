@@ -18,12 +18,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::addresses::Addresses;
+use super::addresses::{Addresses, PodAddress};
 use super::events::Events;
 use super::pod::{self, Message, Worker};
 use super::process::Tools;
 use super::registry::{ContainerEntry, PodEntry, Registry};
-use super::{NodeConfig, Power, env};
+use super::{NodeConfig, Power, env, sidecar};
 
 /// What a node is told from outside the API.
 pub enum Command {
@@ -155,15 +155,17 @@ impl Manager {
 
     fn take_on(&mut self, pod: Pod, uid: String) {
         let host_network = pod.spec.as_ref().and_then(|s| s.host_network) == Some(true);
-        let (ip, address) = if host_network {
-            (self.config.address, None)
+        let (address, taken) = if host_network {
+            (PodAddress { ip: self.config.address, inner: None }, None)
         } else {
             let old = pod.status.as_ref().and_then(|s| s.pod_ip.as_ref()).and_then(|ip| ip.parse().ok());
             let Some(address) = self.addresses.take(old) else {
                 tracing::warn!("node {} has no address left of {} for another pod", self.config.name, self.config.pods);
                 return;
             };
-            (IpAddr::V4(address), Some(address))
+            let beside = self.config.inner.filter(|_| sidecar::beside_others(&pod));
+            let inner = beside.and_then(|range| range.beside(address, &self.config.pods)).map(IpAddr::V4);
+            (PodAddress { ip: IpAddr::V4(address), inner }, Some(address))
         };
         let meta = pod.metadata.clone();
         let key = (meta.namespace.unwrap_or_default(), meta.name.unwrap_or_default());
@@ -171,7 +173,7 @@ impl Manager {
         let entry = Arc::new(PodEntry {
             pod: Mutex::new(pod.clone()),
             uid: uid.clone(),
-            ip,
+            address,
             dir: self.config.dir.join(&uid),
             containers: containers.map(|c| (c.name.clone(), Arc::new(ContainerEntry::default()))).collect(),
         });
@@ -179,12 +181,13 @@ impl Manager {
         let start = pod.status.as_ref().and_then(|s| s.start_time.as_ref()).map_or_else(Timestamp::now, |t| t.0);
         let worker = Worker {
             pod,
-            ip,
+            address,
             start,
             sources: env::Sources {
                 client: self.config.client.clone(),
                 node: self.config.name.clone(),
                 host: self.config.address,
+                cluster: self.config.cluster.clone(),
             },
             tools: Tools { keeper: self.config.keeper.clone(), envoy: self.config.envoy.clone() },
             entry,
@@ -192,7 +195,7 @@ impl Manager {
             power: self.power.subscribe(),
         };
         let (messages, receiver) = mpsc::unbounded_channel();
-        let tenant = Tenant { messages, key, labels: meta.labels.unwrap_or_default(), address };
+        let tenant = Tenant { messages, key, labels: meta.labels.unwrap_or_default(), address: taken };
         self.tenants.insert(uid.clone(), tenant);
         self.tasks.spawn(async move {
             worker.run(receiver).await;

@@ -8,12 +8,14 @@
 //! [`image`]), nothing isolates pods but their addresses, there are no volumes and no init containers.
 
 pub mod addresses;
+mod bookinfo;
 mod container;
 pub mod echo;
 pub mod env;
 mod envoy_args;
 pub mod envoy_config;
 mod events;
+mod http;
 pub mod image;
 mod kubelet;
 pub mod logs;
@@ -24,6 +26,7 @@ mod probe;
 mod process;
 mod registration;
 mod registry;
+pub mod sidecar;
 mod spdy;
 mod status;
 
@@ -39,7 +42,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub use addresses::PodRange;
+pub use addresses::{PodAddress, PodRange};
 
 use super::child::Keeper;
 use kubelet::Kubelet;
@@ -61,6 +64,11 @@ pub struct NodeConfig {
     pub kubelet_port: u16,
     /// The addresses of its pods. They must be local to this machine.
     pub pods: PodRange,
+    /// Where programs behind a sidecar listen: as many addresses as `pods`, not among them. Without it, a pod with a
+    /// sidecar cannot run: there is nothing to intercept its traffic with.
+    pub inner: Option<PodRange>,
+    /// The cluster's name: what `CLUSTER_NAME` says to programs that show it, when their manifest does not.
+    pub cluster: String,
     /// The Envoy executable.
     pub envoy: PathBuf,
     /// Starts child processes, through the failctl executable.

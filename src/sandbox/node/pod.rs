@@ -15,12 +15,13 @@ use serde_json::json;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use super::addresses::PodAddress;
 use super::container::{Order, Task};
 use super::events::Events;
 use super::process::Tools;
 use super::registry::{ContainerEntry, PodEntry};
 use super::status::{self, End, Frame, State, View};
-use super::{Power, env};
+use super::{Power, env, sidecar};
 
 /// What a pod's task is told.
 pub enum Message {
@@ -38,8 +39,8 @@ pub enum Message {
 pub struct Worker {
     /// The object, as last seen; its status is the one we last said.
     pub pod: Pod,
-    /// The pod's address.
-    pub ip: IpAddr,
+    /// The pod's addresses.
+    pub address: PodAddress,
     /// When the node took it.
     pub start: Timestamp,
     /// Where environments come from; its client also writes the status.
@@ -66,7 +67,14 @@ impl Worker {
     pub async fn run(mut self, mut messages: mpsc::UnboundedReceiver<Message>) {
         let (desired, changes) = watch::channel(None::<PodStatus>);
         let mut writer = JoinSet::new();
-        writer.spawn(write_statuses(self.api(), self.name(), self.entry.uid.clone(), changes, self.power.clone()));
+        let (api, name, uid, power) = (self.api(), self.name(), self.entry.uid.clone(), self.power.clone());
+        let inner = self.address.inner;
+        writer.spawn(async move {
+            if let Some(inner) = inner {
+                annotate(&api, &name, &uid, inner, power.clone()).await;
+            }
+            write_statuses(api, name, uid, changes, power).await;
+        });
         let mut views = Vec::new();
         let mut crew = self.begin(&mut views, true);
         let mut deleting = false;
@@ -148,7 +156,7 @@ impl Worker {
                 pod: pod.clone(),
                 spec: container.clone(),
                 index,
-                ip: self.ip,
+                address: self.address,
                 sources: self.sources.clone(),
                 tools: self.tools.clone(),
                 dir: self.entry.dir.join(&container.name),
@@ -184,7 +192,7 @@ impl Worker {
 
     /// Says what the pod does, if that is news.
     fn tell(&mut self, views: &[View], desired: &watch::Sender<Option<PodStatus>>) {
-        let frame = Frame { ip: Some(self.ip), host: self.sources.host, start: self.start };
+        let frame = Frame { ip: Some(self.address.ip), host: self.sources.host, start: self.start };
         let status = status::of(&self.pod, views, &frame, Timestamp::now());
         desired.send_if_modified(|said| {
             let news = said.as_ref() != Some(&status);
@@ -239,6 +247,24 @@ fn after(view: Option<&View>) -> (i32, Option<End>) {
 fn lost(started: Option<Timestamp>) -> End {
     let message = "the node was restarted while the container ran".into();
     End { code: 255, reason: "Unknown".into(), message, started, finished: Timestamp::now() }
+}
+
+/// Writes down where the programs behind the pod's sidecar listen, before anything else is said of the pod: its
+/// sidecar's configuration needs it.
+async fn annotate(api: &Api<Pod>, name: &str, uid: &str, inner: IpAddr, mut power: watch::Receiver<Power>) {
+    let patch = Patch::Merge(json!({
+        "metadata": {"uid": uid, "annotations": {sidecar::INNER_IP: inner.to_string()}}
+    }));
+    let mut wait = Duration::from_millis(100);
+    while power.wait_for(|p| *p == Power::On).await.is_ok() {
+        match api.patch(name, &PatchParams::default(), &patch).await {
+            Ok(_) => return,
+            Err(kube::Error::Api(e)) if matches!(e.code, 404 | 409) => return,
+            Err(e) => tracing::debug!("annotations of pod {name} not written: {e}"),
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(Duration::from_secs(5));
+    }
 }
 
 /// Writes the latest status until nobody changes it any more. A status that cannot be written is tried again; the

@@ -7,11 +7,12 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::image::Process;
 use super::logs::Logs;
-use super::{echo, envoy_config};
+use super::{bookinfo, echo, envoy_config, sidecar};
 use crate::sandbox::child::{Child, Ended, Keeper, Program, Streams};
 use crate::yaml;
 
@@ -30,7 +31,7 @@ pub struct Tools {
 /// What one process needs.
 #[derive(Debug)]
 pub struct Place {
-    /// The pod's address.
+    /// The address it binds: the pod's own, or the inner one behind a sidecar.
     pub ip: IpAddr,
     /// The container's environment.
     pub env: BTreeMap<String, String>,
@@ -71,6 +72,11 @@ impl Running {
                 }
                 Ended { code: 0, signal: None }
             })),
+            Process::Bookinfo(program) => Ok(Running::inside(bookinfo_task(program, place))),
+            Process::IstioProxy(args) => {
+                let bootstrap = sidecar::bootstrap(&args, &place.env, place.ip)?;
+                Running::envoy(&bootstrap, args.envoy(), place, tools).await
+            }
             Process::Envoy(args) => {
                 let documents = yaml::parse(&args.config).map_err(|e| format!("--config-yaml is no YAML: {e}"))?;
                 let [document] = &documents[..] else {
@@ -80,16 +86,22 @@ impl Running {
                 for change in modern.changes.iter().chain(&args.left_out) {
                     place.logs.push(format!("[sandbox] {change}"));
                 }
-                let mut words = vec!["--config-yaml".to_owned(), modern.config.to_string()];
-                // Without shared memory nothing is left behind when it is killed, and no two Envoys can meet.
-                words.push("--disable-hot-restart".to_owned());
+                let mut words = Vec::new();
                 if !args.says_concurrency() {
                     words.extend(["--concurrency".to_owned(), "1".to_owned()]);
                 }
                 words.extend(args.rest);
-                Running::child(words, place, tools).await
+                Running::envoy(&modern.config, words, place, tools).await
             }
         }
+    }
+
+    async fn envoy(config: &Value, rest: Vec<String>, place: Place, tools: &Tools) -> Result<Running, String> {
+        let mut words = vec!["--config-yaml".to_owned(), config.to_string()];
+        // Without shared memory nothing is left behind when it is killed, and no two Envoys can meet.
+        words.push("--disable-hot-restart".to_owned());
+        words.extend(rest);
+        Running::child(words, place, tools).await
     }
 
     fn inside(task: impl Future<Output = Ended> + Send + 'static) -> Running {
@@ -166,4 +178,10 @@ async fn echo_task(options: Result<echo::Options, String>, place: Place) -> Ende
         }
     };
     Ended { code, signal: None }
+}
+
+async fn bookinfo_task(program: bookinfo::Program, place: Place) -> Ended {
+    let error = bookinfo::serve(program, place.ip, &place.env, place.logs.clone()).await;
+    place.logs.push(format!("{program}: cannot listen on port {}: {error}", bookinfo::PORT));
+    Ended { code: 1, signal: None }
 }

@@ -3,12 +3,12 @@
 //! In: entries, kept by the pods' own tasks. Out: entries, read by requests. May not know: how pods run.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use k8s_openapi::api::core::v1::Pod;
 
+use super::addresses::PodAddress;
 use super::logs::Logs;
 
 /// The pods of a node, by namespace and name.
@@ -24,8 +24,8 @@ pub struct PodEntry {
     pub pod: Mutex<Pod>,
     /// Its unique id: another pod of the same name is another pod.
     pub uid: String,
-    /// Its address.
-    pub ip: IpAddr,
+    /// Its addresses.
+    pub address: PodAddress,
     /// Where its containers have a directory each.
     pub dir: PathBuf,
     /// Its containers by name.

@@ -1,6 +1,7 @@
 //! Port-forward: streams to a pod's ports.
 //!
-//! In: an agreed upgrade, the pod's address. Out: bytes, to and from its ports. May not know: how pods run.
+//! In: an agreed upgrade, the pod's addresses. Out: bytes, to and from its ports. May not know: how pods run.
+//! A pod behind a sidecar has two addresses; a forwarded port is looked for at each, as on the one `localhost` they stand for.
 //!
 //! Three protocols carry it: two channels per port of a WebSocket (kube's client), SPDY (kubectl, kube-apiserver), and
 //! SPDY inside a WebSocket (kubectl since 1.31). In all of them a port has a stream of data and one for an error.
@@ -30,20 +31,20 @@ pub const SPDY: &str = "portforward.k8s.io";
 const CHUNK: usize = 32 << 10;
 
 /// Forwards until the client is gone. `ports` are those of the request, for protocols that name them there.
-pub async fn run(upgrade: Upgrade, ip: IpAddr, ports: Vec<u16>) -> anyhow::Result<()> {
+pub async fn run(upgrade: Upgrade, local: Vec<IpAddr>, ports: Vec<u16>) -> anyhow::Result<()> {
     let (carrier, protocol) = (upgrade.carrier, upgrade.protocol);
     let connection = upgrade.connection().await?;
     match (carrier, protocol) {
-        (Carrier::Spdy, _) => streams(connection, ip).await,
-        (Carrier::WebSocket, TUNNEL) => streams(ByteStream::new(websocket(connection).await), ip).await,
+        (Carrier::Spdy, _) => streams(connection, local).await,
+        (Carrier::WebSocket, TUNNEL) => streams(ByteStream::new(websocket(connection).await), local).await,
         (Carrier::WebSocket, _) => {
-            channels(Channels::start(websocket(connection).await, 2 * ports.len()), ip, ports).await
+            channels(Channels::start(websocket(connection).await, 2 * ports.len()), local, ports).await
         }
     }
 }
 
 /// One pair of channels per port.
-async fn channels(mut channels: Channels, ip: IpAddr, ports: Vec<u16>) -> anyhow::Result<()> {
+async fn channels(mut channels: Channels, local: Vec<IpAddr>, ports: Vec<u16>) -> anyhow::Result<()> {
     let mut running = JoinSet::new();
     for (index, port) in ports.into_iter().enumerate() {
         let (data, error) = (2 * index, 2 * index + 1);
@@ -53,7 +54,7 @@ async fn channels(mut channels: Channels, ip: IpAddr, ports: Vec<u16>) -> anyhow
         for sink in [&data, &error] {
             let _ = sink.send(Bytes::copy_from_slice(&port.to_le_bytes())).await;
         }
-        running.spawn(forward(SocketAddr::new(ip, port), receiver, data, error));
+        running.spawn(forward(local.clone(), port, receiver, data, error));
     }
     let gone = channels.gone.clone();
     // The sinks of the channels are all in the tasks: when those are done, the connection ends.
@@ -70,7 +71,7 @@ struct Pair {
     error: Option<Stream>,
 }
 
-async fn streams<C: AsyncRead + AsyncWrite + Send + 'static>(connection: C, ip: IpAddr) -> anyhow::Result<()> {
+async fn streams<C: AsyncRead + AsyncWrite + Send + 'static>(connection: C, local: Vec<IpAddr>) -> anyhow::Result<()> {
     let mut session = Session::start(connection)?;
     let mut waiting: BTreeMap<String, Pair> = BTreeMap::new();
     let mut running = JoinSet::new();
@@ -95,7 +96,7 @@ async fn streams<C: AsyncRead + AsyncWrite + Send + 'static>(connection: C, ip: 
         }
         match waiting.remove(&id) {
             Some(Pair { data: Some((port, data)), error: Some(error) }) => {
-                running.spawn(forward(SocketAddr::new(ip, port), data.reader, data.sink, error.sink));
+                running.spawn(forward(local.clone(), port, data.reader, data.sink, error.sink));
             }
             Some(half) => drop(waiting.insert(id, half)),
             None => {}
@@ -105,13 +106,25 @@ async fn streams<C: AsyncRead + AsyncWrite + Send + 'static>(connection: C, ip: 
     Ok(())
 }
 
+/// The first of a pod's addresses that accepts a connection. The error is the last one's.
+async fn connect(local: &[IpAddr], port: u16) -> Result<TcpStream, String> {
+    let mut refused = "to a pod without an address".to_owned();
+    for ip in local {
+        let to = SocketAddr::new(*ip, port);
+        match TcpStream::connect(to).await {
+            Ok(stream) => return Ok(stream),
+            Err(e) => refused = format!("to {to} inside the pod: {e}"),
+        }
+    }
+    Err(refused)
+}
+
 /// Copies between a stream and a port of the pod, until the pod has said everything or the client is gone.
-async fn forward(to: SocketAddr, mut from_client: mpsc::Receiver<Bytes>, data: Sink, error: Sink) {
-    let port = to.port();
-    let pod = match TcpStream::connect(to).await {
+async fn forward(local: Vec<IpAddr>, port: u16, mut from_client: mpsc::Receiver<Bytes>, data: Sink, error: Sink) {
+    let pod = match connect(&local, port).await {
         Ok(pod) => pod,
         Err(e) => {
-            let told = format!("error forwarding port {port}: failed to connect to {to} inside the pod: {e}");
+            let told = format!("error forwarding port {port}: failed to connect {e}");
             let _ = error.send(told.into()).await;
             error.end().await;
             return data.end().await;

@@ -180,7 +180,7 @@ impl Shared {
             let told = format!("container not found (\"{}\")", target.container);
             return Err(text(StatusCode::NOT_FOUND, told));
         };
-        env.entry("POD_IP".into()).or_insert_with(|| entry.ip.to_string());
+        env.entry("POD_IP".into()).or_insert_with(|| entry.address.ip.to_string());
         env.entry("POD_NAME".into()).or_insert_with(|| target.pod.to_owned());
         env.entry("POD_NAMESPACE".into()).or_insert_with(|| target.namespace.to_owned());
         let words = query.all("command").map(str::to_owned).collect();
@@ -225,9 +225,9 @@ impl Shared {
             _ => &[forward::TUNNEL][..],
         };
         let (upgrade, answer) = Upgrade::agree(request, websocket, &[forward::SPDY])?;
-        let (ip, pod) = (entry.ip, pod.to_owned());
+        let (local, pod) = (entry.address.local(), pod.to_owned());
         self.begin(async move {
-            if let Err(e) = forward::run(upgrade, ip, ports).await {
+            if let Err(e) = forward::run(upgrade, local, ports).await {
                 tracing::debug!("port-forward to {pod}: {e:#}");
             }
         });
