@@ -191,7 +191,13 @@ impl Flags {
         let faults = match kind {
             Kind::ClusterDown => vec![Fault::ClusterDown { cluster, form }],
             Kind::GatewayDown => {
-                vec![Fault::GatewayDown { cluster, namespace: None, deployment: fault::default_gateway() }]
+                let in_mesh = protected.is_some_and(|p| p.seat.upstream().is_none());
+                let istio = documents.fleet.clusters.get(&cluster).and_then(|c| c.istio.as_ref()).filter(|_| in_mesh);
+                let (namespace, deployment) = match istio {
+                    Some(istio) => (Some(istio.namespace.clone()), fault::east_west_gateway()),
+                    None => (None, fault::default_gateway()),
+                };
+                vec![Fault::GatewayDown { cluster, namespace, deployment }]
             }
             _ => {
                 let workloads = self.workloads(clients, protected, &cluster).await?;

@@ -13,6 +13,8 @@ use crate::model::problem::Problem;
 
 /// The port name by which a failover gateway's Service is known (Gloo's Helm chart and guide both use it).
 pub const FAILOVER_PORT: &str = "failover";
+/// The Service of Istio's ingress gateway.
+pub const INGRESS: &str = "istio-ingressgateway";
 /// The Service of Gloo's proxy.
 pub const PROXY: &str = "gateway-proxy";
 
@@ -39,12 +41,14 @@ pub fn failover(world: &World, cluster: &Cluster) -> Result<GatewayAddress, Prob
 
 /// The same for the Service of this name, such as the one failctl writes itself.
 pub fn service(world: &World, cluster: &Cluster, name: &str, port: &str) -> Result<GatewayAddress, Problem> {
-    let namespace = gloo_namespace(cluster);
+    named(world, cluster, gloo_namespace(cluster), name, port)
+}
+
+fn named(world: &World, cluster: &Cluster, namespace: &str, name: &str, port: &str) -> Result<GatewayAddress, Problem> {
     let Some((key, service)) = services(world, cluster, namespace).find(|(k, _)| k.name == name) else {
         let what = format!("{}: there is no Service {namespace}/{name}", cluster.name);
-        return Err(
-            Problem::error("FCC0202", what).hint("is Gloo installed in another namespace? see spec.clusters[].gloo")
-        );
+        return Err(Problem::error("FCC0202", what)
+            .hint("is it installed in another namespace? see spec.clusters[] of the fleet"));
     };
     reach(world, cluster, key, service, port)
 }
@@ -57,6 +61,18 @@ pub fn proxy_url(world: &World, cluster: &Cluster, name: &str, port: &str) -> Re
         "http" | "https" => format!("{port}://{host}:{number}"),
         _ => format!("{host}:{number}"),
     })
+}
+
+/// The URL of a cluster's Istio ingress gateway (its Service's port `http2`, as Istio's charts name it).
+pub fn ingress_url(world: &World, cluster: &Cluster) -> Result<String, Problem> {
+    let GatewayAddress { host, port } = named(world, cluster, istio_namespace(cluster), INGRESS, "http2")?;
+    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    Ok(format!("http://{host}:{port}"))
+}
+
+/// Istio's namespace on a cluster.
+pub fn istio_namespace(cluster: &Cluster) -> &str {
+    cluster.istio.as_ref().map_or("istio-system", |i| i.namespace.as_str())
 }
 
 /// Gloo's namespace on a cluster.

@@ -12,6 +12,9 @@ use super::run::Lane;
 use crate::cluster::{self, Clients, Want, address};
 use crate::compile::gloo::names;
 use crate::manifest::World;
+use crate::model::failover::{Failover, Target as Way, TargetChoice};
+use crate::model::fleet::{Cluster, Fleet};
+use crate::model::mesh;
 use crate::model::name::ClusterName;
 use crate::model::problem::Problem;
 use crate::probe::{self, target::Who};
@@ -80,27 +83,49 @@ impl Seat {
     }
 }
 
-/// Every service the documents protect: our failovers first, then vendor schemes.
+/// Every service the documents protect: our failovers first, then the vendors' documents.
 pub fn protected(documents: &Documents) -> Vec<Protected> {
-    let ours = documents.failovers.iter().filter_map(|f| {
-        let primary = f.primary();
-        let gloo = documents.fleet.clusters.get(&primary.cluster)?.gloo.as_ref()?;
-        let upstream = names::upstream(gloo, &primary.service);
-        let members = f.order.iter().flatten();
-        Some(Protected {
-            name: f.name.to_string(),
-            policy: "recommended",
-            cluster: primary.cluster.clone(),
-            seat: Seat::Gateway { namespace: upstream.namespace.clone(), upstream: upstream.name.clone() },
-            places: members.map(|m| (m.cluster.clone(), m.service.namespace.to_string())).collect(),
-            service: Some((primary.service.namespace.to_string(), primary.service.name.to_string())),
-            hosts: f.route.as_ref().map(|r| r.hosts.clone()).unwrap_or_default(),
-            prefix: f.route.as_ref().map_or("/".to_string(), |r| r.prefix.clone()),
-        })
+    let ours = documents.failovers.iter().filter_map(|f| ours(documents, f));
+    let vendors = documents.foreign.iter().filter_map(|f| match f.body["kind"].as_str()? {
+        "FailoverScheme" => scheme(&f.body),
+        "FailoverService" => failover_service(&documents.fleet, &f.body),
+        _ => None,
     });
-    let vendors =
-        documents.foreign.iter().filter(|f| f.body["kind"] == "FailoverScheme").filter_map(|f| scheme(&f.body));
     ours.chain(vendors).collect()
+}
+
+fn ours(documents: &Documents, failover: &Failover) -> Option<Protected> {
+    let primary = failover.primary();
+    let service = &primary.service;
+    let cluster = documents.fleet.clusters.get(&primary.cluster)?;
+    let seat = if is_of_a_mesh(cluster, failover) {
+        let istio = cluster.istio.as_ref()?;
+        let host = failover.mesh.host.clone();
+        let host = host.unwrap_or_else(|| mesh::failover_host(failover.name.as_str(), service));
+        let local = mesh::local_host(service.namespace.as_str(), service.name.as_str(), &istio.cluster_domain);
+        Seat::Sidecars { aggregate: mesh::outbound(service.port, &host), primary: mesh::outbound(service.port, &local) }
+    } else {
+        let upstream = names::upstream(cluster.gloo.as_ref()?, service);
+        Seat::Gateway { namespace: upstream.namespace, upstream: upstream.name }
+    };
+    Some(Protected {
+        name: failover.name.to_string(),
+        policy: "recommended",
+        cluster: primary.cluster.clone(),
+        seat,
+        places: failover.order.iter().flatten().map(|m| (m.cluster.clone(), m.service.namespace.to_string())).collect(),
+        service: Some((service.namespace.to_string(), service.name.to_string())),
+        hosts: failover.route.as_ref().map(|r| r.hosts.clone()).unwrap_or_default(),
+        prefix: failover.route.as_ref().map_or("/".to_string(), |r| r.prefix.clone()),
+    })
+}
+
+/// `auto` takes what runs on the primary, and Gloo before a mesh.
+fn is_of_a_mesh(primary: &Cluster, failover: &Failover) -> bool {
+    match failover.target {
+        TargetChoice::Is(target) => target == Way::IstioAggregate,
+        TargetChoice::Auto => primary.gloo.is_none() && primary.istio.is_some(),
+    }
 }
 
 fn scheme(body: &Value) -> Option<Protected> {
@@ -113,6 +138,35 @@ fn scheme(body: &Value) -> Option<Protected> {
         seat: Seat::Gateway { namespace: text("/spec/primary/namespace")?, upstream: text("/spec/primary/name")? },
         places: Vec::new(),
         service: None,
+        hosts: Vec::new(),
+        prefix: "/".into(),
+    })
+}
+
+/// Service Mesh Hub's: the first of its backing services is the primary, and its port is theirs.
+fn failover_service(fleet: &Fleet, body: &Value) -> Option<Protected> {
+    let text = |p: &str| body.pointer(p).and_then(Value::as_str).map(str::to_string);
+    let backing = body.pointer("/spec/backingServices").and_then(Value::as_array)?;
+    let place = |b: &Value| {
+        let text = |field: &str| b["kubeService"][field].as_str().map(str::to_string);
+        Some((ClusterName::new(text("clusterName")?).ok()?, text("namespace")?, text("name")?))
+    };
+    let places: Vec<_> = backing.iter().filter_map(place).collect();
+    let (cluster, namespace, service) = places.first()?.clone();
+    let port = u16::try_from(body.pointer("/spec/port/number").and_then(Value::as_u64)?).ok()?;
+    let domain = &fleet.clusters.get(&cluster)?.istio.as_ref()?.cluster_domain;
+    let local = mesh::local_host(&namespace, &service, domain);
+    let seat = Seat::Sidecars {
+        aggregate: mesh::outbound(port, &text("/spec/hostname")?),
+        primary: mesh::outbound(port, &local),
+    };
+    Some(Protected {
+        name: text("/metadata/name")?,
+        policy: "article",
+        cluster,
+        seat,
+        places: places.into_iter().map(|(cluster, namespace, _)| (cluster, namespace)).collect(),
+        service: Some((namespace, service)),
         hosts: Vec::new(),
         prefix: "/".into(),
     })
@@ -177,7 +231,7 @@ fn choose<'a>(target: &Target, known: &'a [Protected], problems: &mut Vec<Proble
         let all: Vec<_> = known.iter().map(|p| p.name.as_str()).collect();
         let problem = Problem::error("FCT0607", format!("no failover is named `{name}`"));
         problems.push(match all[..] {
-            [] => problem.hint("the documents hold no Failover and no FailoverScheme; give them with -f"),
+            [] => problem.hint("the documents hold no Failover, FailoverScheme or FailoverService; give them with -f"),
             _ => problem.hint(format!("the documents have: {}", all.join(", "))),
         });
     }
@@ -189,6 +243,7 @@ async fn look_around(documents: &Documents, clients: &Clients, chosen: &[Option<
     for protected in chosen.iter().flatten() {
         let Some(cluster) = documents.fleet.clusters.get(&protected.cluster) else { continue };
         wants.extend(address::wants(&cluster.name, address::gloo_namespace(cluster)));
+        wants.extend(address::wants(&cluster.name, address::istio_namespace(cluster)));
         let Some((namespace, name)) = protected.seat.upstream() else { continue };
         wants.push(Want::all("gloo.solo.io/v1", "Upstream").on(&cluster.name).within(namespace).named(name));
     }
@@ -216,8 +271,7 @@ fn lane(documents: &Documents, world: &World, target: &Target, known: Option<&Pr
                 let what = format!("where the gateway of {} is reached is not known: {why}", cluster.name);
                 return Err(Problem::error("FCT0608", what).hint("name it with --url, or spec.url in the scenario"));
             }
-            let base = address::proxy_url(world, cluster, address::PROXY, "http")?;
-            format!("{base}{}", known.prefix)
+            format!("{}{}", entry(world, cluster, known)?, known.prefix)
         }
         _ => {
             let what =
@@ -269,6 +323,14 @@ fn others(known: &Protected) -> Vec<ClusterName> {
     others
 }
 
+/// Where requests from outside come in on the primary's cluster: Gloo's proxy, or Istio's ingress gateway.
+fn entry(world: &World, cluster: &Cluster, known: &Protected) -> Result<String, Problem> {
+    match known.seat {
+        Seat::Gateway { .. } => address::proxy_url(world, cluster, address::PROXY, "http"),
+        Seat::Sidecars { .. } => address::ingress_url(world, cluster),
+    }
+}
+
 /// A URL with another path and query.
 fn with_path(url: &str, path: &str) -> String {
     let start = url.find("://").map_or(0, |i| i + 3);
@@ -277,7 +339,7 @@ fn with_path(url: &str, path: &str) -> String {
 }
 
 /// Whose Envoy decides, and its name for the primary.
-fn watch(cluster: &crate::model::fleet::Cluster, known: &Protected) -> (Proxies, String) {
+fn watch(cluster: &Cluster, known: &Protected) -> (Proxies, String) {
     let (which, name) = match &known.seat {
         Seat::Gateway { .. } => {
             let namespace = address::gloo_namespace(cluster).to_string();

@@ -127,6 +127,11 @@ pub fn default_gateway() -> ObjectName {
     ObjectName::new("gateway-proxy").expect("`gateway-proxy` is a valid name")
 }
 
+/// Istio's gateway for other clusters.
+pub fn east_west_gateway() -> ObjectName {
+    ObjectName::new("istio-eastwestgateway").expect("`istio-eastwestgateway` is a valid name")
+}
+
 impl Fault {
     /// The words of the command line, in its order.
     pub const KINDS: [&'static str; 5] =
