@@ -17,8 +17,16 @@ Examples:
   failctl apply color --yes --wait
   failctl apply -f fleet.yaml -f local=gloo-docs.yaml --dry-run=server")]
 pub struct Args {
+    /// What to write, and how
+    #[command(flatten)]
+    pub what: What,
+}
+
+/// What apply and its narrower doors share.
+#[derive(clap::Args, Debug)]
+pub struct What {
     /// Only these failovers (default: all, and the vendor documents given)
-    #[arg(value_name = "FAILOVER")]
+    #[arg(value_name = "FAILOVER", add = super::complete::failovers())]
     pub failovers: Vec<String>,
     /// Documents
     #[command(flatten)]
@@ -33,18 +41,13 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
-    let ground = Ground::new(ctx, &args.documents, &args.failovers)?;
-    write(ctx, &ground, &args.writing, args.wait, None)
+    write(ctx, &args.what, None)
 }
 
 /// Writes the part of the documents that belongs to a wave, or all of it.
-pub fn write(
-    ctx: &Ctx,
-    ground: &Ground,
-    writing: &WriteArgs,
-    wait: bool,
-    wave: Option<Wave>,
-) -> Result<Exit, Failure> {
+pub fn write(ctx: &Ctx, what: &What, wave: Option<Wave>) -> Result<Exit, Failure> {
+    let ground = &Ground::new(ctx, &what.documents, &what.failovers)?;
+    let What { writing, wait, .. } = what;
     let lens = Lens { wave, force: writing.force };
     ctx.block_on(async {
         let first = picture(ground, lens).await?;
@@ -62,7 +65,7 @@ pub fn write(
             }
         };
         let exit = road::go(ctx, &ground.clients, writing, "write", planner).await?;
-        if exit != Exit::Ok || !wait || writing.dry_run.is_some() {
+        if exit != Exit::Ok || !*wait || writing.dry_run.is_some() {
             return Ok(exit);
         }
         settle::settle(ctx, &ground.clients, &desired, writing.timeout).await

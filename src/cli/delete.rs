@@ -25,7 +25,7 @@ Examples:
   failctl delete --all --yes")]
 pub struct Args {
     /// Only these failovers (default: all of the documents, and the vendor documents given)
-    #[arg(value_name = "FAILOVER")]
+    #[arg(value_name = "FAILOVER", add = super::complete::failovers())]
     pub failovers: Vec<String>,
     /// Everything failctl ever wrote to the clusters of the fleet, whatever the documents say now
     #[arg(long, conflicts_with = "failovers")]

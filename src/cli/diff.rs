@@ -17,7 +17,7 @@ Examples:
   failctl diff color -o json | jq '.summary'")]
 pub struct Args {
     /// Only these failovers (default: all, and the vendor documents given)
-    #[arg(value_name = "FAILOVER")]
+    #[arg(value_name = "FAILOVER", add = super::complete::failovers())]
     pub failovers: Vec<String>,
     /// Documents
     #[command(flatten)]

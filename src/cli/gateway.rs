@@ -4,7 +4,6 @@ use super::apply;
 use super::documents::DocumentArgs;
 use super::picture::Ground;
 use super::render::Rendering;
-use super::road::WriteArgs;
 use super::Ctx;
 use crate::cluster::{address, observe};
 use crate::error::{Exit, Failure};
@@ -24,32 +23,18 @@ pub enum Action {
     /// Print the failover gateways and their Services
     Render(Rendering),
     /// Write the failover gateways and their Services
-    Apply(Apply),
+    Apply(apply::What),
     /// Print where a cluster's proxy is reached, and nothing else
     #[command(after_help = "Example:
   curl \"$(failctl gateway url local)\"")]
     Url(Url),
 }
 
-/// Arguments of `failctl gateway apply`.
-#[derive(clap::Args, Debug)]
-pub struct Apply {
-    /// Only what these failovers need (default: all)
-    #[arg(value_name = "FAILOVER")]
-    pub failovers: Vec<String>,
-    /// Documents
-    #[command(flatten)]
-    pub documents: DocumentArgs,
-    /// How to write
-    #[command(flatten)]
-    pub writing: WriteArgs,
-}
-
 /// Arguments of `failctl gateway url`.
 #[derive(clap::Args, Debug)]
 pub struct Url {
     /// The cluster
-    #[arg(value_name = "CLUSTER")]
+    #[arg(value_name = "CLUSTER", add = super::complete::clusters())]
     pub cluster: String,
     /// Name of the Service's port
     #[arg(long, value_name = "PORT", default_value = "http")]
@@ -66,10 +51,7 @@ pub struct Url {
 pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
     match args.action {
         Action::Render(rendering) => rendering.wave(ctx, Wave::Gateways),
-        Action::Apply(args) => {
-            let ground = Ground::new(ctx, &args.documents, &args.failovers)?;
-            apply::write(ctx, &ground, &args.writing, false, Some(Wave::Gateways))
-        }
+        Action::Apply(what) => apply::write(ctx, &what, Some(Wave::Gateways)),
         Action::Url(args) => url(args, ctx),
     }
 }

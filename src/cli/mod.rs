@@ -9,6 +9,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::error::{Exit, Failure};
 use crate::ui::Ui;
 
+pub mod complete;
 pub mod demo_stage;
 pub mod demo_story;
 pub mod documents;
@@ -129,7 +130,7 @@ pub fn typed(line: &[String], ctx: &mut Ctx) -> Result<Exit, Failure> {
 
 /// The whole program: arguments in, exit code out.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode {
-    clap_complete::CompleteEnv::with_factory(Cli::command).complete();
+    clap_complete::CompleteEnv::with_factory(Cli::command).var(completion::VARIABLE).complete();
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(e) => {

@@ -28,7 +28,7 @@ const MARK: &str = "# failctl render: ";
   failctl render -f fleet.yaml -f color.yaml --out rendered")]
 pub struct Args {
     /// Only these failovers (default: all, and the vendor documents given)
-    #[arg(value_name = "FAILOVER")]
+    #[arg(value_name = "FAILOVER", add = super::complete::failovers())]
     pub failovers: Vec<String>,
     /// What to read and print
     #[command(flatten)]
@@ -45,7 +45,7 @@ pub struct Rendering {
     #[command(flatten)]
     pub documents: DocumentArgs,
     /// Only the resources of this cluster
-    #[arg(long, value_name = "CLUSTER")]
+    #[arg(long, value_name = "CLUSTER", add = super::complete::clusters())]
     pub cluster: Option<String>,
     /// Output format: a stream of YAML documents, or one JSON object per line
     #[arg(short, long, value_enum, default_value_t = Format::Yaml)]

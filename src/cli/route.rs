@@ -48,7 +48,7 @@ Example, the guide's `glooctl add route --path-prefix / --dest-name default-serv
 #[derive(clap::Args, Debug, Clone)]
 pub struct Which {
     /// The cluster at whose edge the route is
-    #[arg(long, value_name = "CLUSTER")]
+    #[arg(long, value_name = "CLUSTER", add = super::complete::clusters())]
     pub cluster: String,
     /// Hosts it is for; repeatable
     #[arg(long = "host", value_name = "HOST", default_value = "*")]

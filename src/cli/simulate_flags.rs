@@ -16,10 +16,10 @@ pub struct Flags {
     #[arg(long, value_enum, help_heading = "Drill")]
     pub fault: Option<Kind>,
     /// The failover under test (default: the only one)
-    #[arg(long, value_name = "NAME", help_heading = "Drill")]
+    #[arg(long, value_name = "NAME", help_heading = "Drill", add = super::complete::protected())]
     pub failover: Option<String>,
     /// Where to break it (default: the primary's cluster; for gateway-down the first backup's)
-    #[arg(long, value_name = "CLUSTER", help_heading = "Drill")]
+    #[arg(long, value_name = "CLUSTER", help_heading = "Drill", add = super::complete::clusters())]
     pub cluster: Option<ClusterName>,
     /// The Deployment to break (default: those behind the primary's Service)
     #[arg(long, value_name = "[NAMESPACE/]NAME", help_heading = "Drill")]

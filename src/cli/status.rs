@@ -24,7 +24,7 @@ Exit codes: 0 somebody serves and a backup is ready (a failover that is in use i
 backup is ready, 8 it could not be determined.")]
 pub struct Args {
     /// Only these failovers
-    #[arg(value_name = "FAILOVER")]
+    #[arg(value_name = "FAILOVER", add = super::complete::protected())]
     pub failovers: Vec<String>,
     /// Documents
     #[command(flatten)]

@@ -163,7 +163,10 @@ fn failover_row(
         Some((proxy, upstream)) => service(upstream, &effective::members(&proxy.upstreams, upstream), hosts),
         None => {
             let unreachable = world.clusters.get(&protected.cluster).and_then(|o| o.unreachable.clone());
-            let why = unreachable.unwrap_or_else(|| format!("no {name} on {}", protected.cluster));
+            let why = unreachable.unwrap_or_else(|| match proxies.is_empty() {
+                true => format!("no gateway on {} reads any configuration", protected.cluster),
+                false => format!("no {name} on {}", protected.cluster),
+            });
             missing(&why, world, protected)
         }
     };
@@ -241,11 +244,16 @@ fn gateway_rows(ground: &Ground, world: &World) -> Vec<GatewayRow> {
             world.get(cluster.name.as_str(), "", "Service", address::gloo_namespace(cluster), name).is_some()
         };
         let written = |a: crate::model::fleet::GatewayAddress| format!("{}:{}", a.host, a.port);
-        if let Ok(address) = address::failover(world, cluster) {
+        // An address that the fleet document gives is that of whichever failover gateway there is.
+        let given = cluster.gateway.clone();
+        if let Ok(address) = address::failover(world, cluster)
+            && (given.is_none() || !there(own.service))
+        {
             say("failover", Ok(written(address)));
         }
         if there(own.service) {
-            say(own.service, address::service(world, cluster, own.service, own.port).map(written));
+            let found = || address::service(world, cluster, own.service, own.port);
+            say(own.service, given.map_or_else(found, Ok).map(written));
         }
     }
     rows

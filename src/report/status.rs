@@ -350,8 +350,11 @@ impl StatusReport {
             }),
         );
         text += "\n";
-        let rows = self.failovers.iter().flat_map(|f| f.priorities.iter().map(move |p| priority_row(f, p)));
-        text += &table(["FAILOVER", "PRIORITY", "CLUSTERS", "LOAD", "HEALTHY", "WHY"], rows);
+        let rows: Vec<_> =
+            self.failovers.iter().flat_map(|f| f.priorities.iter().map(move |p| priority_row(f, p))).collect();
+        if !rows.is_empty() {
+            text += &table(["FAILOVER", "PRIORITY", "CLUSTERS", "LOAD", "HEALTHY", "WHY"], rows);
+        }
         for f in &self.failovers {
             for finding in &f.findings {
                 let _ = writeln!(

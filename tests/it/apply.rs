@@ -310,16 +310,6 @@ fn wait_ends_when_everything_is_accepted_and_fails_when_something_is_rejected() 
 }
 
 #[test]
-fn narrower_doors_write_only_their_part() {
-    let ground = Ground::new();
-    ground.golden("gateway_apply", &["gateway", "apply", "--yes"]);
-    assert!(ground.get("local", "FailoverScheme", "color").is_null());
-    ground.golden("scheme_apply", &["scheme", "apply", "--yes"]);
-    assert!(!ground.get("local", "FailoverScheme", "color").is_null());
-    assert!(ground.get("local", "VirtualService", "default").is_null());
-}
-
-#[test]
 fn a_context_that_the_kubeconfig_does_not_have_is_said_with_the_one_that_is_meant() {
     let ground = Ground::new();
     let text = std::fs::read_to_string(ground.dir.path().join("failctl.yaml")).unwrap();

@@ -1,24 +1,11 @@
 //! What is generated and committed must be what the one definition says today.
 
 use clap::CommandFactory;
-use clap_complete::Shell;
 
-use crate::support::golden;
+use crate::support::{golden, root};
 
 /// The first line of a generated page.
 const GENERATED: &str = "<!-- Generated from the code; do not edit. -->\n\n";
-
-#[test]
-fn committed_completions_are_current() {
-    for (shell, file) in [
-        (Shell::Bash, "completions/failctl.bash"),
-        (Shell::Zsh, "completions/_failctl"),
-        (Shell::Fish, "completions/failctl.fish"),
-        (Shell::PowerShell, "completions/_failctl.ps1"),
-    ] {
-        golden(file, &String::from_utf8(failctl::cli::completion::script(shell)).unwrap());
-    }
-}
 
 #[test]
 fn the_command_reference_is_current() {
@@ -33,4 +20,12 @@ fn the_exit_codes_in_the_docs_are_the_ones_in_the_code() {
         "# Exit codes\n\nOne table for every command and every output format.\n\n| code | meaning |\n|---|---|\n";
     let rows = failctl::error::Exit::ALL.map(|(exit, meaning)| format!("| {} | {meaning} |\n", exit as u8));
     golden("docs/exit-codes.md", &format!("{GENERATED}{head}{}", rows.concat()));
+}
+
+#[test]
+fn every_command_has_a_test_file_of_its_own() {
+    let command = failctl::cli::Cli::command();
+    let all = command.get_subcommands().map(clap::Command::get_name).filter(|n| *n != "help");
+    let missing: Vec<_> = all.filter(|n| !root().join(format!("tests/it/{n}.rs")).exists()).collect();
+    assert!(missing.is_empty(), "write tests/it/NAME.rs for: {}", missing.join(", "));
 }

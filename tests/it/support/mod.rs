@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test uses what it needs of this")]
 
 pub mod fleet;
+pub mod offline;
+pub mod site;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
