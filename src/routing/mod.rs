@@ -8,8 +8,12 @@
 
 pub mod effective;
 pub mod gloo;
+pub mod istio;
+mod outside;
 mod proxy;
+mod read;
 mod route;
+mod slices;
 mod tls;
 mod upstream;
 

@@ -80,13 +80,21 @@ impl Serialize for Identity {
 }
 
 /// Whose signature a peer's certificate must carry.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Root {
     /// A certificate, PEM.
     Pem(String),
     /// The root of the mesh, handed out with the workload's own certificate.
     Mesh,
+}
+
+impl Serialize for Root {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(match self {
+            Root::Pem(pem) => pem,
+            Root::Mesh => "mesh",
+        })
+    }
 }
 
 /// Allowed protocol versions, as Envoy names them (`TLSv1_2`); none is Envoy's default.

@@ -32,6 +32,7 @@ mod protobuf;
 mod render;
 mod route;
 mod routing;
+mod routing_istio;
 mod sandbox;
 mod sandbox_api;
 mod sandboxes;

@@ -1,8 +1,8 @@
 //! `Upstream.failover` → backup levels. The list counts from the level after the primary.
 
-use super::read::At;
 use super::{Scene, origin, secret};
 use crate::model::fleet::Edition;
+use crate::routing::read::At;
 use crate::routing::{CheckOverride, Endpoint, Level, Locality};
 
 /// Backup levels and the overprovisioning factor.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::read::At;
 use super::{DEFAULT_NAMESPACE, DEFAULT_PROXY, GATEWAY_GROUP, Scene, route, secret, virtual_service};
+use crate::routing::read::At;
 use crate::routing::{Bind, HttpChain, Listener, ListenerKind, Side, TcpChain, TcpDestination, Upstream};
 
 /// Namespace and name of every proxy a Gateway belongs to.

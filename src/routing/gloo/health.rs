@@ -1,7 +1,7 @@
 //! Active checks and outlier detection of an Upstream. Required fields and defaults are Gloo's.
 
-use super::read::At;
 use crate::model::duration::Millis;
+use crate::routing::read::At;
 use crate::routing::{Check, HealthCheck, Outlier};
 
 /// `spec.healthChecks`; one that lacks a required field is noted and left out.

@@ -12,7 +12,6 @@ mod gateway;
 mod health;
 mod options;
 mod origin;
-mod read;
 mod route;
 mod secret;
 mod upstream;
@@ -25,8 +24,8 @@ use serde_json::Value;
 use crate::manifest::{Gvk, ObjectKey, World};
 use crate::model::fleet::Edition;
 use crate::model::name::ClusterName;
-use crate::routing::{Proxy, Upstream};
-use read::Log;
+use crate::routing::read::{At, Log};
+use crate::routing::{Proxy, Upstream, outside, slices};
 
 pub use edition::edition;
 
@@ -46,9 +45,9 @@ struct Scene<'a> {
     /// Unknown is served as Enterprise, so that a partly readable cluster is not called broken.
     edition: Option<Edition>,
     /// Outside addresses of all clusters.
-    gateways: origin::Gateways,
+    gateways: outside::Outside<'a>,
     /// EndpointSlices by namespace and Service.
-    slices: BTreeMap<(&'a str, &'a str), Vec<&'a Value>>,
+    slices: slices::Slices<'a>,
     log: Log,
 }
 
@@ -63,8 +62,8 @@ pub fn proxies(world: &World, cluster: &ClusterName) -> Vec<Proxy> {
         world,
         cluster,
         edition: edition(world, cluster),
-        gateways: origin::gateways(world),
-        slices: endpoints::slices(world, cluster),
+        gateways: outside::outside(world),
+        slices: slices::slices(world, cluster),
         log: Log::default(),
     };
     let upstreams: BTreeMap<String, Upstream> =
@@ -98,8 +97,8 @@ impl<'a> Scene<'a> {
     }
 
     /// All objects of a kind on this cluster.
-    fn all(&'a self, group: &'a str, kind: &'a str) -> impl Iterator<Item = read::At<'a>> {
+    fn all(&'a self, group: &'a str, kind: &'a str) -> impl Iterator<Item = At<'a>> {
         let objects = self.world.all(self.cluster.as_str(), group, kind);
-        objects.map(|(key, body)| read::At::root(key, body, &self.log))
+        objects.map(|(key, body)| At::root(key, body, &self.log))
     }
 }

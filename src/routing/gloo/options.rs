@@ -1,6 +1,6 @@
 //! Route options that decide what a lost request costs.
 
-use super::read::At;
+use crate::routing::read::At;
 use crate::routing::{BackOff, Retry};
 
 /// Gloo's default of `numRetries` (its basicroute plugin turns 0 into it).

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::read::At;
 use super::{cluster_name, options};
+use crate::routing::read::At;
 use crate::routing::{Action, HeaderMatch, Matcher, PathMatch, Retry, Route, Upstream};
 
 /// Reads one route; nothing (and a finding) when it can do nothing.

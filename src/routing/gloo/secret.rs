@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::Scene;
-use super::read::At;
+use crate::routing::read::At;
 use crate::routing::{ClientTls, Identity, Root, SecretRef, ServerTls, TlsVersions};
 
 /// The parts of a TLS Secret.

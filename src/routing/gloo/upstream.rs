@@ -1,8 +1,8 @@
 //! Upstream `gloo.solo.io/v1` → an upstream of every proxy on its cluster.
 
-use super::read::At;
 use super::{Scene, cluster_name, endpoints, failover, health, secret};
 use crate::model::duration::Millis;
+use crate::routing::read::At;
 use crate::routing::{Balancer, Breakers, Endpoint, Level, Locality, Shape, Upstream};
 
 /// Gloo's connect timeout where the Upstream sets none (its translator's ClusterConnectionTimeout).

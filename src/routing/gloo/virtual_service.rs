@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::read::At;
 use super::{GATEWAY_GROUP, Scene, gateway, options, route};
+use crate::routing::read::At;
 use crate::routing::{Upstream, VirtualHost};
 
 /// The VirtualServices an `httpGateway` selects, the oldest first; `ssl` must fit their `sslConfig`.

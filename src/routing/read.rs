@@ -25,6 +25,11 @@ impl Log {
         }
     }
 
+    /// Everything noted so far, in the order it was noted.
+    pub fn findings(&self) -> Vec<Finding> {
+        self.0.borrow().clone()
+    }
+
     /// Everything noted, by object.
     pub fn into_findings(self) -> Vec<Finding> {
         let mut all = self.0.into_inner();

@@ -1,0 +1,163 @@
+//! What every reader needs: the objects of one cluster, found quickly. What comes in: a world. What goes out: lookups.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::mesh_config::MeshConfig;
+use super::place::Place;
+use super::workload::labels;
+use crate::manifest::{ObjectKey, World};
+use crate::model::name::ClusterName;
+use crate::routing::outside::{self, Outside};
+use crate::routing::read::{At, Log};
+use crate::routing::slices::{self, Slices};
+
+/// Group of Istio's traffic objects.
+pub const NETWORKING: &str = "networking.istio.io";
+/// Group of Istio's security objects.
+pub const SECURITY: &str = "security.istio.io";
+/// The domain of a cluster's Services; Istio's and Kubernetes' default.
+pub const DOMAIN: &str = "cluster.local";
+/// The label of a pod that is spoken to by mTLS.
+const TLS_MODE: &str = "security.istio.io/tlsMode";
+
+/// What is read besides pods and EndpointSlices.
+const READ: [(&str, &str); 8] = [
+    ("", "Service"),
+    (NETWORKING, "ServiceEntry"),
+    (NETWORKING, "WorkloadEntry"),
+    (NETWORKING, "DestinationRule"),
+    (NETWORKING, "VirtualService"),
+    (NETWORKING, "Gateway"),
+    (NETWORKING, "EnvoyFilter"),
+    (SECURITY, "PeerAuthentication"),
+];
+
+/// One object.
+#[derive(Clone, Copy)]
+pub struct Object<'a> {
+    /// Its key.
+    pub key: &'a ObjectKey,
+    /// The whole of it.
+    pub body: &'a Value,
+}
+
+impl<'a> Object<'a> {
+    /// A reader of it that notes into `log`.
+    pub fn at<'b>(&self, log: &'b Log) -> At<'b>
+    where
+        'a: 'b,
+    {
+        At::root(self.key, self.body, log)
+    }
+
+    /// Its namespace; empty when it has none.
+    pub fn namespace(&self) -> &'a str {
+        self.key.namespace.as_deref().unwrap_or("")
+    }
+
+    /// Creation time as Kubernetes writes it sorts as text; rendered objects have none and come last.
+    pub fn age(&self) -> (bool, &'a str, &'a ObjectKey) {
+        let created = self.body.pointer("/metadata/creationTimestamp").and_then(Value::as_str);
+        (created.is_none(), created.unwrap_or(""), self.key)
+    }
+}
+
+/// A pod, as far as endpoints need it.
+pub struct Pod<'a> {
+    /// Name.
+    pub name: &'a str,
+    /// Namespace.
+    pub namespace: &'a str,
+    /// Address; empty when it has none yet.
+    pub address: &'a str,
+    /// Service account.
+    pub account: &'a str,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Where it is.
+    pub place: Place,
+    /// Kubernetes calls it ready, and it is not being deleted.
+    pub ready: bool,
+}
+
+impl Pod<'_> {
+    /// Whether its proxy speaks Istio's mTLS.
+    pub fn has_sidecar(&self) -> bool {
+        self.labels.get(TLS_MODE).is_some_and(|m| m == "istio")
+    }
+}
+
+/// The objects of one cluster.
+pub struct Scene<'a> {
+    /// All clusters; the others tell what stands behind their gateways.
+    pub world: &'a World,
+    /// This one.
+    pub cluster: &'a ClusterName,
+    /// The mesh's own settings.
+    pub config: MeshConfig,
+    /// EndpointSlices by Service.
+    pub slices: Slices<'a>,
+    /// Who listens at the outside addresses of all clusters.
+    pub outside: Outside<'a>,
+    /// Objects of every kind that is read, the oldest first.
+    kinds: BTreeMap<(&'static str, &'static str), Vec<Object<'a>>>,
+    /// Pods by namespace and name.
+    pub pods: BTreeMap<(&'a str, &'a str), Pod<'a>>,
+    /// What is wrong with the objects that every proxy reads.
+    pub log: Log,
+}
+
+impl<'a> Scene<'a> {
+    /// Everything of one cluster.
+    pub fn new(world: &'a World, cluster: &'a ClusterName) -> Self {
+        let log = Log::default();
+        let config = MeshConfig::read(world, cluster, &log);
+        let nodes: BTreeMap<&str, &Value> =
+            world.all(cluster.as_str(), "", "Node").map(|(k, n)| (k.name.as_str(), n)).collect();
+        let pods = world.all(cluster.as_str(), "", "Pod").map(|(key, body)| pod(key, body, &nodes));
+        let pods = pods.map(|p| ((p.namespace, p.name), p)).collect();
+        let mut kinds: BTreeMap<_, Vec<Object>> = READ.iter().map(|kind| (*kind, Vec::new())).collect();
+        for (key, body) in world.clusters.get(cluster).map(|o| &o.by_key).into_iter().flatten() {
+            let kind = READ.iter().find(|(group, kind)| *group == key.gvk.group && *kind == key.gvk.kind);
+            if let Some(objects) = kind.and_then(|kind| kinds.get_mut(kind)) {
+                objects.push(Object { key, body });
+            }
+        }
+        kinds.values_mut().for_each(|all| all.sort_by_key(Object::age));
+        let (slices, outside) = (slices::slices(world, cluster), outside::outside(world));
+        Scene { world, cluster, config, slices, outside, kinds, pods, log }
+    }
+
+    /// All objects of a kind, the oldest first.
+    pub fn all(&self, group: &'static str, kind: &'static str) -> &[Object<'a>] {
+        self.kinds.get(&(group, kind)).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+fn pod<'a>(key: &'a ObjectKey, body: &'a Value, nodes: &BTreeMap<&str, &Value>) -> Pod<'a> {
+    let text = |path: &str| body.pointer(path).and_then(Value::as_str).unwrap_or_default();
+    let conditions = body.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten();
+    let ready = conditions.into_iter().any(|c| c["type"] == "Ready" && c["status"] == "True");
+    let account = text("/spec/serviceAccountName");
+    Pod {
+        name: &key.name,
+        namespace: key.namespace.as_deref().unwrap_or(""),
+        address: text("/status/podIP"),
+        account: if account.is_empty() { "default" } else { account },
+        labels: labels(body),
+        place: Place::of_pod(body, nodes.get(text("/spec/nodeName")).copied()),
+        ready: ready && text("/metadata/deletionTimestamp").is_empty(),
+    }
+}
+
+/// Whether labels carry all that a selector asks for.
+pub fn selects(selector: &BTreeMap<String, String>, labels: &BTreeMap<String, String>) -> bool {
+    selector.iter().all(|(k, v)| labels.get(k) == Some(v))
+}
+
+/// A map of texts in an object.
+pub fn texts(at: &At) -> BTreeMap<String, String> {
+    at.fields().into_iter().filter_map(|f| Some((f.to_string(), at.get(f).text()?.to_string()))).collect()
+}

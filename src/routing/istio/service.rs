@@ -1,0 +1,382 @@
+//! Hosts of the mesh: Kubernetes Services and ServiceEntries with their ports and endpoints.
+//! What comes in: the objects of a cluster. What goes out: hosts. Rules: Istio's service registries.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::origin;
+use super::place::Place;
+use super::scene::{DOMAIN, NETWORKING, Object, Pod, Scene, selects, texts};
+use crate::routing::read::At;
+use crate::routing::{Origin, slices};
+
+/// What a port speaks, as far as routing cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1, or not said: Istio then looks at the bytes, and HTTP is what is routed here.
+    Http,
+    /// HTTP/2 and gRPC.
+    Http2,
+    /// Bytes.
+    Tcp,
+    /// Not proxied.
+    Udp,
+}
+
+impl Protocol {
+    /// From a ServiceEntry's or Gateway's `protocol`, or from `appProtocol` or the prefix of a port's name.
+    pub fn parse(word: &str) -> Protocol {
+        let word = word.to_ascii_lowercase();
+        match word.as_str() {
+            "" | "http" | "http_proxy" => Protocol::Http,
+            "http2" | "grpc" | "grpc-web" | "kubernetes.io/h2c" => Protocol::Http2,
+            "udp" => Protocol::Udp,
+            "tcp" | "tls" | "https" | "mongo" | "mysql" | "redis" | "kubernetes.io/tls" => Protocol::Tcp,
+            _ => Protocol::Http,
+        }
+    }
+
+    /// Of a Service's port: `appProtocol`, else the name up to its first dash, `UDP` always.
+    pub fn of_port(port: &Value) -> Protocol {
+        let text = |field: &str| port.get(field).and_then(Value::as_str).unwrap_or_default();
+        if text("protocol") == "UDP" {
+            return Protocol::Udp;
+        }
+        match text("appProtocol") {
+            "" => Protocol::parse(text("name").split('-').next().unwrap_or_default()),
+            said => Protocol::parse(said),
+        }
+    }
+
+    /// Whether requests are routed one by one.
+    pub fn is_http(self) -> bool {
+        matches!(self, Protocol::Http | Protocol::Http2)
+    }
+}
+
+/// Who may see a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Export {
+    /// Everybody.
+    All,
+    /// Clients in these namespaces.
+    To(Vec<String>),
+}
+
+impl Export {
+    /// From `exportTo`: `*`, `.`, `~` or namespaces; absent is everybody (Istio's default).
+    pub fn read(words: &[String], own: &str) -> Export {
+        if words.is_empty() || words.iter().any(|w| w == "*") {
+            return Export::All;
+        }
+        let named = words.iter().filter(|w| *w != "~");
+        Export::To(named.map(|w| if w == "." { own.to_string() } else { w.clone() }).collect())
+    }
+
+    /// Whether clients in a namespace see it.
+    pub fn includes(&self, namespace: &str) -> bool {
+        match self {
+            Export::All => true,
+            Export::To(all) => all.iter().any(|n| n == namespace),
+        }
+    }
+}
+
+/// One host.
+pub struct Service<'a> {
+    /// The object it is from.
+    pub object: Object<'a>,
+    /// A Kubernetes Service, which wins over a ServiceEntry of the same host.
+    pub kube: bool,
+    /// The host.
+    pub host: String,
+    /// Virtual addresses.
+    pub addresses: Vec<String>,
+    /// Who sees it.
+    pub export: Export,
+    /// Outside the mesh: no mTLS.
+    pub external: bool,
+    /// Identities its endpoints have, when the object says so.
+    pub identities: Vec<String>,
+    /// Ports.
+    pub ports: Vec<Port>,
+}
+
+/// One port of a host.
+pub struct Port {
+    /// Number.
+    pub number: u16,
+    /// Name.
+    pub name: String,
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// Who answers.
+    pub instances: Vec<Instance>,
+}
+
+/// One endpoint of a port.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    /// IP address or DNS name.
+    pub address: String,
+    /// Port.
+    pub port: u16,
+    /// Share.
+    pub weight: Option<u32>,
+    /// Labels, for subsets.
+    pub labels: BTreeMap<String, String>,
+    /// Where it is.
+    pub place: Place,
+    /// Speaks Istio's mTLS.
+    pub sidecar: bool,
+    /// Its service account, `NAMESPACE` and name, if known.
+    pub account: Option<(String, String)>,
+    /// The pod's namespace, when it is one: for rules about mTLS.
+    pub pod_namespace: Option<String>,
+    /// What stands behind it.
+    pub origin: Option<Origin>,
+    /// Why it cannot be used.
+    pub unusable: Option<String>,
+}
+
+impl Instance {
+    fn of_pod(pod: &Pod, port: u16) -> Instance {
+        Instance {
+            address: pod.address.into(),
+            port,
+            weight: None,
+            labels: pod.labels.clone(),
+            place: pod.place.clone(),
+            sidecar: pod.has_sidecar(),
+            account: Some((pod.namespace.into(), pod.account.into())),
+            pod_namespace: Some(pod.namespace.into()),
+            origin: None,
+            unusable: None,
+        }
+    }
+}
+
+/// Every host of a cluster. A ServiceEntry with the host of a Service of its own namespace adds its endpoints to it.
+pub fn read<'a>(scene: &Scene<'a>) -> Vec<Service<'a>> {
+    let mut all: Vec<Service> = scene.all("", "Service").iter().filter_map(|o| of_kube(scene, *o)).collect();
+    for object in scene.all(NETWORKING, "ServiceEntry") {
+        for entry in of_entry(scene, *object) {
+            let own = |s: &&mut Service| s.host == entry.host && s.object.namespace() == object.namespace();
+            match all.iter_mut().find(own) {
+                Some(service) => merge(service, entry),
+                None => all.push(entry),
+            }
+        }
+    }
+    all
+}
+
+/// Endpoints of equal port *names* join (Istio's endpoint shards); names of hosts instead of addresses do not.
+fn merge(service: &mut Service, entry: Service) {
+    for port in entry.ports {
+        let same = service.ports.iter_mut().find(|p| p.name == port.name);
+        let usable = port.instances.into_iter().filter(|i| i.address.parse::<std::net::IpAddr>().is_ok());
+        if let Some(same) = same {
+            same.instances.extend(usable);
+        }
+    }
+    service.identities.extend(entry.identities);
+}
+
+fn of_kube<'a>(scene: &Scene<'a>, object: Object<'a>) -> Option<Service<'a>> {
+    let (namespace, name) = (object.namespace(), object.key.name.as_str());
+    let text = |path: &str| object.body.pointer(path).and_then(Value::as_str);
+    let named = text("/spec/type") == Some("ExternalName");
+    let port = |p: &Value| {
+        let number = p.get("port")?.as_u64().and_then(|n| u16::try_from(n).ok())?;
+        let port_name = p.get("name").and_then(Value::as_str).unwrap_or_default();
+        let instances = match text("/spec/externalName").filter(|_| named) {
+            Some(target) => vec![by_name(target, number)],
+            None => of_slices(scene, namespace, name, number, port_name),
+        };
+        Some(Port { number, name: port_name.into(), protocol: Protocol::of_port(p), instances })
+    };
+    let ports = object.body.pointer("/spec/ports").and_then(Value::as_array).into_iter().flatten();
+    let words = text("/metadata/annotations/networking.istio.io~1exportTo").unwrap_or_default();
+    let words: Vec<String> = words.split(',').map(|w| w.trim().to_string()).filter(|w| !w.is_empty()).collect();
+    Some(Service {
+        object,
+        kube: true,
+        host: format!("{name}.{namespace}.svc.{DOMAIN}"),
+        addresses: text("/spec/clusterIP")
+            .filter(|a| !a.is_empty() && *a != "None")
+            .map(str::to_string)
+            .into_iter()
+            .collect(),
+        export: Export::read(&words, namespace),
+        external: named,
+        identities: Vec::new(),
+        ports: ports.filter_map(port).collect(),
+    })
+}
+
+/// A host outside that is its own endpoint; Envoy looks its name up.
+fn by_name(host: &str, port: u16) -> Instance {
+    Instance {
+        address: host.into(),
+        port,
+        weight: None,
+        labels: BTreeMap::new(),
+        place: Place::default(),
+        sidecar: false,
+        account: None,
+        pod_namespace: None,
+        origin: None,
+        unusable: None,
+    }
+}
+
+fn of_slices(scene: &Scene, namespace: &str, service: &str, port: u16, port_name: &str) -> Vec<Instance> {
+    let ready = slices::ready(&scene.slices, namespace, service, port_name);
+    let instance = |r: slices::Ready| {
+        let pod = r.pod.and_then(|name| scene.pods.get(&(namespace, name)));
+        let origin = Origin {
+            cluster: scene.cluster.clone(),
+            namespace: namespace.into(),
+            service: service.into(),
+            port,
+            pod: r.pod.map(str::to_string),
+        };
+        // Without a pod nothing is known of it, so it is spoken to in plain text (Istio's rule).
+        let plain = pod.map_or_else(|| by_name(r.address, r.port), |p| Instance::of_pod(p, r.port));
+        Instance { address: r.address.into(), origin: Some(origin), ..plain }
+    };
+    ready.into_iter().map(instance).collect()
+}
+
+fn of_entry<'a>(scene: &Scene<'a>, object: Object<'a>) -> Vec<Service<'a>> {
+    let at = object.at(&scene.log);
+    let spec = at.get("spec");
+    let (hosts, namespace) = (spec.get("hosts").strings(), object.namespace());
+    if hosts.is_empty() {
+        spec.reject("FCT0550", "spec.hosts is empty, so the ServiceEntry names nothing");
+    }
+    let export = Export::read(&spec.get("exportTo").strings(), namespace);
+    let service = |host: String| Service {
+        ports: spec.get("ports").items().iter().filter_map(|p| entry_port(scene, &spec, p, &host, namespace)).collect(),
+        object,
+        kube: false,
+        host,
+        addresses: spec
+            .get("addresses")
+            .strings()
+            .into_iter()
+            .filter(|a| a.parse::<std::net::IpAddr>().is_ok())
+            .collect(),
+        export: export.clone(),
+        // Istio's default is MESH_EXTERNAL.
+        external: spec.get("location").text() != Some("MESH_INTERNAL"),
+        identities: spec.get("subjectAltNames").strings(),
+    };
+    hosts.into_iter().map(service).collect()
+}
+
+fn entry_port(scene: &Scene, spec: &At, port: &At, host: &str, namespace: &str) -> Option<Port> {
+    let number = port.get("number").port()?;
+    let name = port.get("name").string().unwrap_or_default();
+    let target = port.get("targetPort").port().unwrap_or(number);
+    let resolution = spec.get("resolution").text().unwrap_or("NONE");
+    let by_dns = matches!(resolution, "DNS" | "DNS_ROUND_ROBIN");
+    let selector = spec.at(&["workloadSelector", "labels"]).some();
+    let mut instances: Vec<Instance> = match &selector {
+        Some(labels) => selected(scene, &texts(labels), namespace, target, &name),
+        None => {
+            let endpoints = spec.get("endpoints").items();
+            endpoints.iter().filter_map(|e| endpoint(scene, e, host, (number, target, &name), by_dns)).collect()
+        }
+    };
+    if instances.is_empty() && selector.is_none() && by_dns {
+        // Istio: the host is then its own endpoint, to be looked up.
+        instances.push(by_name(host, target));
+    }
+    if resolution == "NONE" && !host.starts_with('*') {
+        spec.warn("FCT0550", format!("spec.resolution NONE of {host}: connections go where the client meant, which is not read; no endpoint is shown"));
+        instances.clear();
+    }
+    Some(Port { number, name, protocol: Protocol::parse(port.get("protocol").text().unwrap_or_default()), instances })
+}
+
+/// Ready pods, and WorkloadEntries, of the namespace that carry the labels (PILOT_ENABLE_SERVICEENTRY_SELECT_PODS).
+fn selected(
+    scene: &Scene,
+    labels: &BTreeMap<String, String>,
+    namespace: &str,
+    target: u16,
+    port_name: &str,
+) -> Vec<Instance> {
+    let pods = scene.pods.values().filter(|p| p.namespace == namespace && p.ready && !p.address.is_empty());
+    let pods = pods.filter(|p| selects(labels, &p.labels)).map(|p| {
+        let origin = origin::of_pod(scene, p, target);
+        Instance { origin, ..Instance::of_pod(p, target) }
+    });
+    let mut all: Vec<Instance> = pods.collect();
+    for object in scene.all(NETWORKING, "WorkloadEntry") {
+        let at = object.at(&scene.log);
+        let (spec, own) = (at.get("spec"), texts(&at.at(&["metadata", "labels"])));
+        let mut carried = own;
+        carried.extend(texts(&spec.get("labels")));
+        if object.namespace() == namespace && selects(labels, &carried) {
+            let found = endpoint(scene, &spec, "", (target, target, port_name), false);
+            all.extend(found.map(|i| Instance { labels: carried, ..i }));
+        }
+    }
+    all
+}
+
+/// An endpoint written out: in a ServiceEntry, or as a WorkloadEntry.
+fn endpoint(scene: &Scene, at: &At, host: &str, ports: (u16, u16, &str), by_dns: bool) -> Option<Instance> {
+    let (number, target, port_name) = ports;
+    let address = at.get("address").string();
+    let Some(address) = address else {
+        at.warn("FCT0550", format!("{}.address is missing; the endpoint is not shown", at.path()));
+        return None;
+    };
+    let port = at.get("ports").get(port_name).port().unwrap_or(target);
+    let labels = texts(&at.get("labels"));
+    let account = at.get("serviceAccount").string();
+    let unusable = (!by_dns && address.parse::<std::net::IpAddr>().is_err()).then(|| {
+        let what =
+            format!("{}.address `{address}` is a name, and only addresses count with resolution STATIC", at.path());
+        at.reject("FCT0554", what.clone());
+        what
+    });
+    let origin = origin::behind(scene, &address, port, host, number);
+    warn_of_strangers(scene, at, origin.as_ref(), &address, port);
+    Some(Instance {
+        origin,
+        port,
+        weight: at.get("weight").u32(),
+        place: at.get("locality").text().map(Place::parse).unwrap_or_default(),
+        // Istio: the label says it, or a service account implies it.
+        sidecar: labels.get("security.istio.io/tlsMode").is_some_and(|m| m == "istio") || account.is_some(),
+        account: account.map(|a| (at.object.namespace.clone().unwrap_or_default(), a)),
+        pod_namespace: None,
+        labels,
+        unusable,
+        address,
+    })
+}
+
+/// Says why the other side of a gateway would not answer, where the objects of its cluster tell.
+fn warn_of_strangers(scene: &Scene, at: &At, origin: Option<&Origin>, address: &str, port: u16) {
+    let Some(listening) = scene.outside.get(&(address.to_string(), port)) else { return };
+    let Some(origin) = origin else {
+        at.warn(
+            "FCT0555",
+            format!("{}: the gateway of {} at {address}:{port} has no Gateway and ServiceEntry that lead this host to a Service", at.path(), listening.cluster),
+        );
+        return;
+    };
+    let other = origin.cluster != *scene.cluster;
+    if let Some(why) =
+        other.then(|| origin::refuses(scene.world, scene.cluster, &scene.config, &origin.cluster)).flatten()
+    {
+        at.warn("FCT0559", why);
+    }
+}
