@@ -47,6 +47,14 @@ const CREATED: [(&str, &str); 5] = [
     ("gateway.solo.io/v1", "VirtualService"),
 ];
 
+/// EnvoyFilter never left it.
+const ENVOY_FILTER: &str = "networking.istio.io/v1alpha3";
+
+/// The same on clusters that run Istio.
+const CREATED_IN_MESHES: [&str; 5] = [
+    "DestinationRule", "Gateway", "ServiceEntry", "VirtualService", "EnvoyFilter",
+];
+
 /// Kinds in which failctl has fields or items of other people's objects.
 const SHARED: [(&str, &str); 2] = [("gateway.solo.io/v1", "VirtualService"), ("gloo.solo.io/v1", "Upstream")];
 
@@ -112,7 +120,14 @@ fn wants(ground: &Ground, draft: &Compiled) -> Vec<Want> {
     for cluster in ground.clients.clusters() {
         let created = CREATED.iter().map(|(v, k)| Want::all(v, k).on(cluster).labelled(&selector));
         let shared = SHARED.iter().map(|(v, k)| Want::all(v, k).on(cluster));
-        wants.extend(created.chain(shared).flat_map(|w| narrowed(ground, w)));
+        let istio = ground.documents.fleet.clusters.get(cluster).and_then(|c| c.istio.as_ref());
+        let mesh = istio.into_iter().flat_map(|istio| {
+            CREATED_IN_MESHES.iter().map(|kind| {
+                let version = if *kind == "EnvoyFilter" { ENVOY_FILTER } else { compile::istio::networking(istio) };
+                Want::all(version, kind).on(cluster).labelled(&selector)
+            })
+        });
+        wants.extend(created.chain(shared).chain(mesh).flat_map(|w| narrowed(ground, w)));
     }
     wants.sort();
     wants.dedup();

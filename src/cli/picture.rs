@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Ctx;
 use super::documents::DocumentArgs;
 use crate::cluster::{Clients, Want, address, observe};
+use crate::compile::istio::UNKNOWN_WORKLOAD;
 use crate::compile::{self, Compiled, Site};
 use crate::error::{Exit, Failure};
 use crate::manifest::{Hold, Manifest, OWNER_LABEL, ObjectKey, Wave, World};
@@ -86,18 +87,24 @@ pub async fn picture(ground: &Ground, lens: Lens) -> Result<Picture, Failure> {
     let world = observe(&ground.clients, &wants(ground, &draft, addresses)).await;
     let mut unknown = BTreeMap::new();
     let mut site = site(ground, &world, false);
-    for (number, gateway) in site.gateways.values_mut().enumerate().filter(|_| addresses) {
+    let pending = site.gateways.values_mut().filter(|_| addresses).chain(site.east_west.values_mut());
+    for (number, gateway) in pending.enumerate() {
         if let Err(problem) = gateway {
             let stand_in = placeholder(number);
             unknown.insert(stand_in.host.clone(), problem.what.clone());
             *gateway = Ok(stand_in);
         }
     }
+    let unread = site.unread.iter().next().map(|(cluster, why)| format!("{cluster} cannot be reached: {why}"));
+    unknown.extend(unread.map(|why| (UNKNOWN_WORKLOAD.to_string(), why)));
     let mut compiled = compile::documents(documents, &site)?;
     compiled.manifests.retain(|m| lens.wave.is_none_or(|w| w == m.wave));
     let waits = |m: &Manifest| {
         let body = if unknown.is_empty() { String::new() } else { m.body.to_string() };
-        let named = |host: &str| body.contains(&format!("\"{host}\""));
+        let named = |word: &str| match word {
+            UNKNOWN_WORKLOAD => body.contains(word),
+            host => body.contains(&format!("\"{host}\"")),
+        };
         let why: Vec<_> = unknown.iter().filter(|(host, _)| named(host)).map(|(_, why)| why.clone()).collect();
         (!why.is_empty()).then(|| (m.key.clone(), why.join("; ")))
     };
@@ -128,9 +135,18 @@ pub fn site(ground: &Ground, world: &World, draft: bool) -> Site {
             None => address::service(world, cluster, named.service, named.port),
         }
     };
-    let clusters = ground.documents.fleet.clusters.values().filter(|c| c.gloo.is_some());
+    let clusters = || ground.documents.fleet.clusters.values();
     let mut site = Site::from_world(world);
-    site.gateways = clusters.map(|c| (c.name.clone(), gateway(c))).collect();
+    site.draft = draft;
+    site.gateways = clusters().filter(|c| c.gloo.is_some()).map(|c| (c.name.clone(), gateway(c))).collect();
+    if !draft {
+        let east_west = |c: &crate::model::fleet::Cluster| match site.unread.get(&c.name) {
+            Some(why) => Err(Problem::error("FCC0208", format!("{} cannot be reached: {why}", c.name))),
+            None => address::east_west(world, c),
+        };
+        let with_istio = clusters().filter(|c| c.istio.is_some());
+        site.east_west = with_istio.map(|c| (c.name.clone(), east_west(c))).collect();
+    }
     site
 }
 
@@ -147,11 +163,34 @@ fn wants(ground: &Ground, draft: &Compiled, addresses: bool) -> Vec<Want> {
     {
         wide.extend(address::wants(&cluster.name, address::gloo_namespace(cluster)));
     }
+    wide.extend(mesh_wants(ground, draft));
     for want in wide {
         wants.extend(narrowed(ground, want));
     }
     wants.sort();
     wants.dedup();
+    wants
+}
+
+/// What a mesh must know of its clusters: Services, what makes their Pods, gateways, mesh configurations.
+fn mesh_wants(ground: &Ground, draft: &Compiled) -> BTreeSet<Want> {
+    const WORKLOADS: [(&str, &str); 5] = [
+        ("v1", "Service"),
+        ("v1", "Pod"),
+        ("apps/v1", "Deployment"),
+        ("apps/v1", "StatefulSet"),
+        ("apps/v1", "DaemonSet"),
+    ];
+    let mut wants = BTreeSet::new();
+    for (cluster, namespace) in &draft.services {
+        wants.extend(WORKLOADS.iter().map(|(v, k)| Want::all(v, k).within(namespace).on(cluster)));
+    }
+    let clusters: BTreeSet<_> = draft.services.iter().map(|(c, _)| c).collect();
+    for cluster in clusters.into_iter().filter_map(|c| ground.documents.fleet.clusters.get(c)) {
+        wants.extend(address::east_west_wants(cluster));
+        let istio = cluster.istio.as_ref().map(|i| i.namespace.as_str());
+        wants.extend(istio.map(|n| Want::all("v1", "ConfigMap").within(n).named("istio").on(&cluster.name)));
+    }
     wants
 }
 
@@ -173,7 +212,9 @@ pub fn narrowed(ground: &Ground, want: Want) -> Vec<Want> {
 pub fn owners(documents: &Documents, site: &Site) -> BTreeMap<ObjectKey, String> {
     let mut owners = BTreeMap::new();
     for failover in &documents.failovers {
-        let Ok(compiled) = compile::gloo::compile(&documents.fleet, failover, site) else { continue };
+        let Ok(compiled) = compile::failover(&documents.fleet, failover, &site.with(&documents.given)) else {
+            continue;
+        };
         let unlabelled = compiled
             .manifests
             .into_iter()

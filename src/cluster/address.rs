@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::observe::Want;
 use crate::manifest::{ObjectKey, World};
 use crate::model::fleet::{Cluster, GatewayAddress, Platform};
+use crate::model::mesh;
 use crate::model::name::ClusterName;
 use crate::model::problem::Problem;
 
@@ -51,6 +52,44 @@ fn named(world: &World, cluster: &Cluster, namespace: &str, name: &str, port: &s
             .hint("is it installed in another namespace? see spec.clusters[] of the fleet"));
     };
     reach(world, cluster, key, service, port)
+}
+
+/// Where other clusters reach a cluster's east-west gateway: the fleet's word, else the Service in Istio's namespace
+/// that is labelled or selects `istio: eastwestgateway` and has port 15443 (Istio's `samples/multicluster`).
+pub fn east_west(world: &World, cluster: &Cluster) -> Result<GatewayAddress, Problem> {
+    let istio = cluster.istio.as_ref();
+    if let Some(address) = istio.and_then(|i| i.east_west.clone()) {
+        return Ok(address);
+    }
+    let namespace = istio.map_or("istio-system", |i| i.namespace.as_str());
+    let (label, value) = mesh::EAST_WEST;
+    let is = |s: &Value| [&s["metadata"]["labels"], &s["spec"]["selector"]].iter().any(|l| l[label] == value);
+    let through = |s: &Value| {
+        let ports = s["spec"]["ports"].as_array().into_iter().flatten();
+        let found = ports
+            .into_iter()
+            .find(|p| p["port"] == mesh::PASSTHROUGH_PORT || p["targetPort"] == mesh::PASSTHROUGH_PORT);
+        found.cloned()
+    };
+    let found = services(world, cluster, namespace).filter(|(_, s)| is(s)).find_map(|(k, s)| Some((k, s, through(s)?)));
+    let Some((key, service, port)) = found else {
+        let what = format!(
+            "{}: no Service in {namespace} is an east-west gateway (label {label}={value}, port {})",
+            cluster.name,
+            mesh::PASSTHROUGH_PORT
+        );
+        let hint = "install Istio's east-west gateway, or write istio.eastWestGateway: {host: …} in the fleet";
+        return Err(Problem::error("FCC0209", what).hint(hint));
+    };
+    reached(world, cluster, key, service, &port)
+}
+
+/// What must be read to find a cluster's east-west gateway.
+pub fn east_west_wants(cluster: &Cluster) -> Vec<Want> {
+    let namespace = cluster.istio.as_ref().map_or("istio-system", |i| i.namespace.as_str());
+    let mut found = wants(&cluster.name, namespace);
+    found.retain(|w| w.gvk.kind != "Node" || cluster.platform == Platform::NodePort);
+    found
 }
 
 /// The URL of a cluster's proxy: `scheme://host:port` for ports named http or https, else `host:port`.
@@ -110,6 +149,16 @@ fn reach(
         let what = format!("{key} has no port named `{port_name}`");
         return Err(Problem::error("FCC0203", what).hint(format!("it has: {}", names.join(", "))));
     };
+    reached(world, cluster, key, service, port)
+}
+
+fn reached(
+    world: &World,
+    cluster: &Cluster,
+    key: &ObjectKey,
+    service: &Value,
+    port: &Value,
+) -> Result<GatewayAddress, Problem> {
     let kind = service["spec"]["type"].as_str().unwrap_or("ClusterIP");
     match (kind, cluster.platform) {
         ("LoadBalancer", Platform::LoadBalancer) => load_balancer(key, service, port),

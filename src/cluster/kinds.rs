@@ -17,7 +17,7 @@ pub struct Kind {
 }
 
 /// Group, kind, plural, namespaced: what failctl reads and writes, so that no discovery round trip is needed.
-const KNOWN: [(&str, &str, &str, bool); 36] = [
+const KNOWN: [(&str, &str, &str, bool); 46] = [
     ("", "Namespace", "namespaces", false),
     ("", "Node", "nodes", false),
     ("", "Pod", "pods", true),
@@ -53,6 +53,16 @@ const KNOWN: [(&str, &str, &str, bool); 36] = [
     ("gateway.solo.io", "RouteTable", "routetables", true),
     ("fed.solo.io", "FailoverScheme", "failoverschemes", true),
     ("fed.solo.io", "GlooInstance", "glooinstances", true),
+    ("networking.istio.io", "DestinationRule", "destinationrules", true),
+    ("networking.istio.io", "EnvoyFilter", "envoyfilters", true),
+    ("networking.istio.io", "Gateway", "gateways", true),
+    ("networking.istio.io", "ServiceEntry", "serviceentries", true),
+    ("networking.istio.io", "Sidecar", "sidecars", true),
+    ("networking.istio.io", "VirtualService", "virtualservices", true),
+    ("networking.istio.io", "WorkloadEntry", "workloadentries", true),
+    ("security.istio.io", "AuthorizationPolicy", "authorizationpolicies", true),
+    ("security.istio.io", "PeerAuthentication", "peerauthentications", true),
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", false),
     ("multicluster.solo.io", "KubernetesCluster", "kubernetesclusters", true),
 ];
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::Site;
+use super::{Site, target};
 use crate::manifest::{Hold, Manifest, ObjectKey};
 use crate::model::name::ClusterName;
 use crate::model::problem::{Problem, Span};
@@ -30,7 +30,9 @@ fn same_primary(documents: &Documents) -> Vec<Problem> {
     let mut problems = Vec::new();
     for failover in &documents.failovers {
         let primary = failover.primary();
-        let Some(first) = seen.insert((&primary.cluster, &primary.service), &failover.name) else { continue };
+        // The edge and the mesh may both fail over one service.
+        let layer = target::family(&documents.fleet, failover).ok() == Some(target::Family::Mesh);
+        let Some(first) = seen.insert((layer, &primary.cluster, &primary.service), &failover.name) else { continue };
         let what = format!("`{}` and `{first}` have the same primary: the last one written would win", failover.name);
         let problem = Problem::error("FCT0302", what).hint("put all backups into one failover");
         problems.push(problem.about_failover(failover.name.as_str(), "/spec/order/0"));

@@ -3,10 +3,14 @@
 //! May not know: clusters, files, clocks.
 
 mod conflicts;
+pub mod facts;
 mod foreign;
 pub mod gloo;
+pub mod istio;
+pub mod retry;
 pub mod routes;
 mod site;
+pub mod target;
 mod vendor;
 
 use std::collections::BTreeSet;
@@ -18,7 +22,8 @@ use crate::model::name::ClusterName;
 use crate::model::problem::{Problem, Severity};
 use crate::spec::Documents;
 
-pub use site::Site;
+pub use site::{ALIASES_ANNOTATION, MeshConfig, Site};
+use target::Family;
 
 /// What documents compile to.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,6 +32,8 @@ pub struct Compiled {
     pub manifests: Vec<Manifest>,
     /// The TLS secrets these objects name. `failctl certs install` makes them.
     pub secrets: BTreeSet<SecretNeed>,
+    /// Clusters and namespaces of which a mesh must know the Services.
+    pub services: BTreeSet<(ClusterName, String)>,
     /// What a target cannot express, and what will hurt.
     pub notes: Vec<Problem>,
 }
@@ -57,9 +64,16 @@ pub enum Side {
 /// parts of documents pointing at their places.
 pub fn documents(documents: &Documents, site: &Site) -> Result<Compiled, Vec<Problem>> {
     let mut made = Made::default();
+    let mut intent = istio::intent::Intent::default();
+    let site = &site.with(&documents.given);
     for failover in &documents.failovers {
-        gloo::failover(&documents.fleet, failover, site, &mut made);
+        match target::family(&documents.fleet, failover) {
+            Err(problem) => made.problems.push(problem),
+            Ok(Family::Gloo) => gloo::failover(&documents.fleet, failover, site, &mut made),
+            Ok(Family::Mesh) => intent.extend(istio::failover(&documents.fleet, failover, site, &mut made)),
+        }
     }
+    istio::write(&documents.fleet, &intent, site, &mut made);
     for (way, cluster) in std::mem::take(&mut made.gateways) {
         gloo::gateway(&documents.fleet, way, &cluster, &mut made);
     }
@@ -77,11 +91,20 @@ struct Made {
     /// Failover gateways that are needed; many failovers share one.
     gateways: BTreeSet<(gloo::Way, ClusterName)>,
     secrets: BTreeSet<SecretNeed>,
+    services: BTreeSet<(ClusterName, String)>,
     /// Clusters whose address override was said to be unused: once is enough.
     overridden: BTreeSet<ClusterName>,
 }
 
-/// One failover with the gateways it needs.
+/// Compiles one failover with everything it needs, or says what stands against it. `site` knows the Services.
+pub fn failover(fleet: &Fleet, failover: &Failover, site: &Site) -> Result<Compiled, Vec<Problem>> {
+    match target::family(fleet, failover).map_err(|p| vec![p])? {
+        Family::Gloo => gloo::compile(fleet, failover, site),
+        Family::Mesh => istio::compile(fleet, failover, site),
+    }
+}
+
+/// One failover of Gloo with the gateways it needs.
 fn one(fleet: &Fleet, failover: &Failover, site: &Site) -> Result<Compiled, Vec<Problem>> {
     let mut made = Made::default();
     gloo::failover(fleet, failover, site, &mut made);
@@ -101,5 +124,5 @@ fn finish(made: Made) -> Result<Compiled, Vec<Problem>> {
     let mut manifests = made.manifests;
     // Routes that share a VirtualService: the longer prefix first, or the shorter one would answer for it.
     manifests.sort_by_cached_key(|m| (m.wave, m.key.clone(), std::cmp::Reverse(routes::longest_prefix(m))));
-    Ok(Compiled { manifests, secrets: made.secrets, notes: made.problems })
+    Ok(Compiled { manifests, secrets: made.secrets, services: made.services, notes: made.problems })
 }

@@ -83,6 +83,16 @@ pub enum Hold {
         /// The item field that names an item, for example `name`.
         key: String,
     },
+    /// failctl changes a part of a text in an object that belongs to somebody else. The body says the whole text as it
+    /// is to be; it is written only over the text it was made from.
+    Text {
+        /// Path to the text, for example `["data", "mesh"]`.
+        path: Vec<String>,
+        /// The annotation in which failctl records its part; the body says its value.
+        annotation: String,
+        /// The text without failctl's part.
+        without: String,
+    },
 }
 
 /// The order of writes: lower waves first, and within a fleet the backup side before the primary.

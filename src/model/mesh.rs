@@ -45,6 +45,61 @@ pub fn spiffe(trust_domain: &str, namespace: &str, account: &str) -> String {
     format!("spiffe://{trust_domain}/ns/{namespace}/sa/{account}")
 }
 
+/// What is spoken on a port (istio/api, `networking/v1/gateway.proto`, Port.protocol).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Protocol {
+    /// HTTP/1.1, or HTTP/2 in the clear.
+    Http,
+    /// TLS that is not looked into.
+    Https,
+    /// gRPC.
+    Grpc,
+    /// HTTP/2.
+    Http2,
+    /// MongoDB's.
+    Mongo,
+    /// Any.
+    Tcp,
+    /// TLS.
+    Tls,
+}
+
+impl Protocol {
+    /// All of them.
+    pub const ALL: [Protocol; 7] = [
+        Protocol::Http,
+        Protocol::Https,
+        Protocol::Grpc,
+        Protocol::Http2,
+        Protocol::Mongo,
+        Protocol::Tcp,
+        Protocol::Tls,
+    ];
+
+    /// As Istio writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Protocol::Http => "HTTP",
+            Protocol::Https => "HTTPS",
+            Protocol::Grpc => "GRPC",
+            Protocol::Http2 => "HTTP2",
+            Protocol::Mongo => "MONGO",
+            Protocol::Tcp => "TCP",
+            Protocol::Tls => "TLS",
+        }
+    }
+
+    /// The name of a port that speaks it.
+    pub fn port_name(self) -> String {
+        self.as_str().to_ascii_lowercase()
+    }
+
+    /// Whether routes can tell its requests apart.
+    pub fn is_http(self) -> bool {
+        matches!(self, Protocol::Http | Protocol::Grpc | Protocol::Http2)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,3 +9,4 @@ pub mod identity;
 pub mod mesh;
 pub mod name;
 pub mod problem;
+pub mod smh;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::fields::{applied, covers, owned_by};
 use super::items::{self, ITEMS_ANNOTATION};
-use super::{Action, Blocked, CREATED_ANNOTATION, Change, Plan, Reason, Write};
+use super::{Action, Blocked, CREATED_ANNOTATION, Change, Plan, Reason, Write, text};
 use crate::manifest::{FIELD_MANAGER, Hold, MANAGED_BY, Manifest, OWNER_LABEL, ObjectKey, Wave, World};
 use crate::model::name::ClusterName;
 use crate::model::problem::Problem;
@@ -58,7 +58,7 @@ pub fn between(desired: &[Manifest], observed: &World, options: &Options) -> Res
             continue;
         }
         let before = find(observed, key);
-        if manifest.hold == Hold::Fields && before.is_none() {
+        if matches!(manifest.hold, Hold::Fields | Hold::Text { .. }) && before.is_none() {
             block("it does not exist yet; failctl adds fields to it and does not create it".into(), Reason::Missing);
             continue;
         }
@@ -132,6 +132,10 @@ fn change(manifests: &[&Manifest], before: Option<&Value>, options: &Options) ->
         (Hold::Own, _) => own(manifest, before, options.force),
         (Hold::Fields, Some(there)) => Ok(apply(manifest, there, sendable(&manifest.body))),
         (Hold::Fields, None) => Err(Problem::error("FCP0102", format!("{} does not exist yet", manifest.key))),
+        (Hold::Text { path, annotation, .. }, Some(there)) => {
+            Ok(patched(manifest, there, text::wanted(there, &manifest.body, path, annotation)))
+        }
+        (Hold::Text { .. }, None) => Err(Problem::error("FCP0102", format!("{} does not exist yet", manifest.key))),
         (Hold::Items { path, key }, _) => held_items(manifests, before, path, key, options.force),
     }?;
     Ok(Change { owner: options.owner(manifest), ..change })

@@ -5,6 +5,7 @@ mod between;
 mod fields;
 mod items;
 mod removal;
+mod text;
 
 pub use between::{Options, between, find, is_ours, owner_of};
 pub use fields::{applied, owned_by};

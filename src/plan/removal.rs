@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::between::{find, guarded, is_ours, merge_into, owner_of, same_object};
 use super::fields::owned_by;
 use super::items::{self, ITEMS_ANNOTATION};
-use super::{Action, Blocked, CREATED_ANNOTATION, Change, Plan, Reason, Write, applied};
+use super::{Action, Blocked, CREATED_ANNOTATION, Change, Plan, Reason, Write, applied, text};
 use crate::manifest::{FIELD_MANAGER, Hold, Manifest, ObjectKey, Wave, World};
 use crate::model::name::ClusterName;
 
@@ -85,8 +85,8 @@ pub fn wave_of(key: &ObjectKey) -> Wave {
         ("", "Namespace" | "ServiceAccount") => Wave::Foundations,
         ("rbac.authorization.k8s.io", _) => Wave::Foundations,
         ("", "Secret" | "ConfigMap") => Wave::Secrets,
-        (_, "Upstream") => Wave::Upstreams,
-        (_, "FailoverScheme") => Wave::Failover,
+        (_, "Upstream" | "DestinationRule") => Wave::Upstreams,
+        (_, "FailoverScheme" | "EnvoyFilter" | "ServiceEntry") => Wave::Failover,
         (_, "VirtualService" | "RouteTable") => Wave::Routes,
         _ => Wave::Gateways,
     }
@@ -117,6 +117,11 @@ fn wanted_away(scope: &Scope, manifests: &[&Manifest], there: &Value) -> Option<
         Hold::Own | Hold::Fields => {
             owned_by(there, FIELD_MANAGER)?;
             Some(release(&manifest.key, manifest.wave, &owner, there))
+        }
+        Hold::Text { path, annotation, without } => {
+            let (write, after) = scope.has(&owner).then(|| text::without(there, without, path, annotation))??;
+            let change = change(&manifest.key, manifest.wave, &owner, there, Action::Release, write);
+            Some(Change { after: Some(after), ..change })
         }
         Hold::Items { path, key } => without_items(scope, &manifest.key, manifest.wave, there, path, key),
     }

@@ -4,6 +4,7 @@
 
 pub mod failover_scheme;
 pub mod gateway;
+pub mod istio;
 pub mod secret;
 pub mod service;
 pub mod upstream;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use self::text::{End, Located, Text, meant};
+use crate::manifest::World;
 use crate::model::failover::Failover;
 use crate::model::fleet::Fleet;
 use crate::model::name::ClusterName;
@@ -68,6 +69,8 @@ pub struct Documents {
     pub failovers: Vec<Failover>,
     /// Vendor and Kubernetes objects.
     pub foreign: Vec<Foreign>,
+    /// The same objects as a world: what they say of Services holds whatever part of the documents is worked on.
+    pub given: World,
     /// Drill documents, as they are written; `simulate` reads them.
     pub scenarios: Vec<Draft>,
     /// What is worth knowing and stops nobody.
@@ -153,6 +156,9 @@ pub fn read(sources: Vec<Source>) -> Result<Documents, Vec<Problem>> {
     }
     documents.scenarios = sorted.scenarios;
     documents.foreign = foreign(sorted.foreign, fleet.as_ref(), &mut problems);
+    for foreign in &documents.foreign {
+        documents.given.insert(&foreign.cluster, foreign.body.clone());
+    }
     if problems.iter().any(|p| p.severity == Severity::Error) {
         // In the order a reader meets them.
         let mut places: Vec<Arc<str>> = Vec::new();

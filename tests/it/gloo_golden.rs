@@ -13,7 +13,7 @@ fn cases() -> Vec<PathBuf> {
 }
 
 /// `failctl render` of one case, from inside its folder, so that no path of this machine is in its words.
-fn render(case: &Path, more: &[&str]) -> Output {
+pub fn render(case: &Path, more: &[&str]) -> Output {
     let mut arguments = vec!["render".to_string(), "-f".into(), "in.yaml".into()];
     let mut files: Vec<_> = std::fs::read_dir(case).unwrap().map(|e| e.unwrap().path()).collect();
     files.sort();

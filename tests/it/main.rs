@@ -22,6 +22,7 @@ mod gloo_gateways;
 mod gloo_golden;
 mod gloo_guide;
 mod init;
+mod istio_golden;
 mod kubectl;
 mod mesh_certificates;
 mod node;

@@ -104,7 +104,7 @@ fn after(mut world: World, fleet: &Fleet, compiled: &Compiled) -> World {
         let held = world.clusters.get_mut(cluster).unwrap().by_key.entry(manifest.key.clone()).or_insert(json!({}));
         match &manifest.hold {
             Hold::Own | Hold::Items { .. } => *held = manifest.body.clone(),
-            Hold::Fields => json_patch::merge(held, &manifest.body),
+            Hold::Fields | Hold::Text { .. } => json_patch::merge(held, &manifest.body),
         }
         let is_gateway = manifest.key.gvk.kind == "Service";
         if is_gateway {

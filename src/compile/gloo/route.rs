@@ -2,6 +2,7 @@
 //! is only for methods that are safe to repeat, or where the document says `idempotent: true`.
 
 use super::super::Made;
+use super::super::retry::{HARMLESS, REPEATING, SAFE};
 use super::{Job, manifest, names};
 use crate::manifest::{Hold, Wave};
 use crate::model::failover::RouteIntent;
@@ -11,12 +12,6 @@ use crate::resource::virtual_service::{
 };
 use crate::resource::{Meta, Object};
 
-/// Envoy's conditions that may repeat a request already sent.
-const REPEATING: &str = "gateway-error,reset,connect-failure,refused-stream";
-/// Envoy's conditions under which the request was never worked on.
-const HARMLESS: &str = "connect-failure,refused-stream,reset-before-request";
-/// Methods without side effects (RFC 9110, section 9.2.1); CONNECT is none of them.
-const SAFE: [&str; 4] = ["GET", "HEAD", "OPTIONS", "TRACE"];
 /// The first Gloo release with `retries.previousPriorities` (kgateway-dev/kgateway#9523, June 2024).
 const PREVIOUS_PRIORITIES: (u32, u32, u32) = (1, 17, 0);
 

@@ -1,0 +1,147 @@
+//! What is asked of meshes, whoever asks: failctl's own failovers and Service Mesh Hub's documents meet here. Clusters
+//! and Services are named, ports are chosen; how objects look is not said yet. May not know: Istio's resources.
+
+use crate::model::duration::Millis;
+use crate::model::failover::{OutlierDetection, ServiceRef};
+use crate::model::mesh::Protocol;
+use crate::model::name::ClusterName;
+use crate::model::problem::Problem;
+use crate::resource::istio::virtual_service::HttpMatch;
+
+/// Everything that is asked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Intent {
+    /// Hosts that stand for several clusters' Services.
+    pub chains: Vec<Chain>,
+    /// Services whose loss is to be noticed.
+    pub watches: Vec<Watch>,
+    /// Services whose callers are sent elsewhere.
+    pub shifts: Vec<Shift>,
+}
+
+impl Intent {
+    /// Both.
+    pub fn extend(&mut self, more: Intent) {
+        self.chains.extend(more.chains);
+        self.watches.extend(more.watches);
+        self.shifts.extend(more.shifts);
+    }
+}
+
+/// The document a part of the intent comes from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Origin {
+    /// What objects are labelled with: the failover's name.
+    pub owner: String,
+    /// How the reader of documents knows the document.
+    pub document: String,
+}
+
+impl Origin {
+    /// A problem about a part of the document.
+    pub fn about(&self, problem: Problem, pointer: impl Into<String>) -> Problem {
+        problem.about_failover(&self.document, pointer)
+    }
+}
+
+/// One host name behind which several clusters' Services stand, the first preferred.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chain {
+    /// Who asks.
+    pub origin: Origin,
+    /// Name of the objects; unique in a cluster.
+    pub name: String,
+    /// The host.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// The clusters whose workloads see the host.
+    pub clients: Vec<ClusterName>,
+    /// Whether gateways see it too.
+    pub gateways: bool,
+    /// The Services, in the order they are preferred.
+    pub backends: Vec<Backend>,
+}
+
+/// One Service of a chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backend {
+    /// Where.
+    pub cluster: ClusterName,
+    /// The Service and its port.
+    pub service: ServiceRef,
+    /// Whom its Pods run as, when the document says it.
+    pub account: Option<String>,
+    /// How its loss is noticed.
+    pub outlier: OutlierDetection,
+    /// Time a connection may take, when the document or failctl says it.
+    pub connect_timeout: Option<Millis>,
+    /// JSON pointer to it in the document.
+    pub pointer: String,
+}
+
+/// A Service whose loss is to be noticed in its own cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// Who asks.
+    pub origin: Origin,
+    /// Where.
+    pub cluster: ClusterName,
+    /// Namespace of the Service.
+    pub namespace: String,
+    /// Name of the Service.
+    pub service: String,
+    /// How.
+    pub outlier: OutlierDetection,
+    /// Time a connection may take, when the document or failctl says it.
+    pub connect_timeout: Option<Millis>,
+}
+
+/// Callers of a Service, sent elsewhere.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shift {
+    /// Who asks.
+    pub origin: Origin,
+    /// Where the callers are.
+    pub cluster: ClusterName,
+    /// Namespace of the Service they call.
+    pub namespace: String,
+    /// The Service they call.
+    pub service: String,
+    /// Its port, when only callers of that one are meant.
+    pub port: Option<u16>,
+    /// Ports of the Service that are left as they are, beside `port`.
+    pub others: Vec<u16>,
+    /// The rules; the first that matches answers.
+    pub rules: Vec<Rule>,
+}
+
+/// Where some requests go, and when they are tried again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// Name of the route.
+    pub name: Option<String>,
+    /// Which requests; all when empty.
+    pub matches: Vec<HttpMatch>,
+    /// Host, port and percent of the requests.
+    pub to: Vec<(String, u16, Option<u32>)>,
+    /// Retries; Istio's own when nothing is said.
+    pub retries: Option<Retries>,
+    /// Time for a whole request.
+    pub timeout: Option<Millis>,
+}
+
+/// When requests are tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retries {
+    /// Retries after the first attempt.
+    pub attempts: u32,
+    /// Time one attempt may take.
+    pub per_try_timeout: Option<Millis>,
+    /// Envoy's conditions; Istio's own when nothing is said.
+    pub retry_on: Option<&'static str>,
+    /// Whether retries leave the clusters that were tried.
+    pub leaves: bool,
+}

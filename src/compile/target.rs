@@ -1,0 +1,37 @@
+//! Between gateways or between services of a mesh. What comes in: a fleet and a failover. What goes out: which of the
+//! two, or why nobody can tell. May not know: what either of them compiles to.
+
+use crate::model::failover::{Failover, Target, TargetChoice};
+use crate::model::fleet::Fleet;
+use crate::model::problem::Problem;
+
+/// Where a failover happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Between Gloo's gateways.
+    Gloo,
+    /// Between services of a mesh.
+    Mesh,
+}
+
+/// The family a failover belongs to. `auto` follows what runs on the primary; where both run, a `route` says edge.
+pub fn family(fleet: &Fleet, failover: &Failover) -> Result<Family, Problem> {
+    match failover.target {
+        TargetChoice::Is(Target::IstioAggregate) => return Ok(Family::Mesh),
+        TargetChoice::Is(Target::GlooFederation | Target::GlooUpstream) => return Ok(Family::Gloo),
+        TargetChoice::Auto => {}
+    }
+    let primary = &failover.primary().cluster;
+    let runs = fleet.clusters.get(primary).map(|c| (c.gloo.is_some(), c.istio.is_some()));
+    match runs {
+        Some((false, true)) => Ok(Family::Mesh),
+        Some((true, true)) if failover.route.is_none() => {
+            let what =
+                format!("Gloo and Istio both run on `{primary}`, so `auto` cannot tell where this failover happens");
+            let hint = "write target: istioAggregate for calls between services, glooFederation or glooUpstream (or a \
+                        `route`) for the edge";
+            Err(Problem::error("FCT0349", what).hint(hint).about_failover(failover.name.as_str(), "/spec/target"))
+        }
+        _ => Ok(Family::Gloo),
+    }
+}
