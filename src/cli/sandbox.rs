@@ -5,6 +5,7 @@ mod node;
 mod paths;
 mod power;
 mod run;
+mod sample;
 mod shown;
 mod status;
 mod up;
@@ -38,6 +39,8 @@ enum Command {
     Stop(power::Stop),
     /// Give a cluster its power back
     Start(power::Start),
+    /// Print manifests to try the sandbox with
+    Sample(sample::Args),
     /// Run the sandbox's node for any API server
     Node(node::Args),
     #[command(hide = true)]
@@ -78,6 +81,7 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
         Command::Fleet(args) => paths::fleet(args, ctx),
         Command::Stop(args) => power::stop(args, ctx),
         Command::Start(args) => power::start(args, ctx),
+        Command::Sample(args) => sample::run(args, ctx),
         Command::Node(args) => node::run(args, ctx),
         Command::Run(args) => run::run(args, ctx),
     }

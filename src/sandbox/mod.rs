@@ -25,6 +25,7 @@ pub mod envoy_binary;
 pub mod gloo_control;
 pub mod node;
 pub mod record;
+pub mod sample;
 pub mod setup;
 
 use std::path::{Path, PathBuf};

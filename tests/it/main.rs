@@ -43,4 +43,5 @@ mod simulate;
 mod simulate_disturbed;
 mod status;
 mod support;
+mod webhooks;
 mod yaml_laws;

@@ -182,6 +182,7 @@ const BUILT_IN: &[Row] = &[
     ("", "v1", "Secret", "secrets", "", true, false, &[]),
     ("", "v1", "Service", "services", "svc", true, true, STATUS),
     ("", "v1", "ServiceAccount", "serviceaccounts", "sa", true, false, &[Sub::Token]),
+    ("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", "", false, false, &[]),
     ("apps", "v1", "DaemonSet", "daemonsets", "ds", true, true, STATUS),
     ("apps", "v1", "Deployment", "deployments", "deploy", true, true, SCALED),
     ("apps", "v1", "ReplicaSet", "replicasets", "rs", true, true, SCALED),
@@ -216,7 +217,10 @@ fn built_in(row: &Row) -> Resource {
         categories: if all { vec!["all".into()] } else { Vec::new() },
         subs: subs.to_vec(),
         stored: !kind.ends_with("Review"),
-        generation: matches!(group, "apps" | "apiextensions.k8s.io" | "discovery.k8s.io"),
+        generation: matches!(
+            group,
+            "apps" | "admissionregistration.k8s.io" | "apiextensions.k8s.io" | "discovery.k8s.io"
+        ),
         custom: None,
     }
 }

@@ -39,6 +39,7 @@ pub mod strategic;
 mod tokens;
 mod unverified;
 mod watch;
+mod webhooks;
 mod write;
 
 use std::collections::BTreeMap;

@@ -15,6 +15,7 @@ use super::route::{Route, Target, route, verb};
 use super::state::Api;
 use super::status::Status;
 use super::watch::watch;
+use super::webhooks::{self, Admitted};
 use super::write::delete::{Deleted, Deletion, delete};
 use super::write::{Options, Work, Written};
 use super::{discovery, pieces, pods, proxy, reviews, scale, tokens};
@@ -57,7 +58,17 @@ where
     let body = read(body).await?;
     let call = Call { method: parts.method, query, headers: parts.headers, body, user, now };
     match route {
-        Route::Objects(target) => objects(&api, &target, &call),
+        Route::Objects(target) => {
+            let verb = verb(&call.method, &target, &call.query);
+            for _ in 0..webhooks::TRIES {
+                let admitted = webhooks::admit(&api, &target, verb, &call).await?;
+                match objects(&api, &target, &call, admitted.as_ref()) {
+                    Err(status) if webhooks::is_outdated(&status) => {}
+                    answer => return answer,
+                }
+            }
+            Err(Status::stale(&target.kind, &target.name))
+        }
         route => document(&api, &route, &call),
     }
 }
@@ -146,7 +157,7 @@ fn document(api: &Api, route: &Route, call: &Call) -> Result<Reply, Status> {
     }
 }
 
-fn objects(api: &Arc<Api>, target: &Target, call: &Call) -> Result<Reply, Status> {
+fn objects(api: &Arc<Api>, target: &Target, call: &Call, admitted: Option<&Admitted>) -> Result<Reply, Status> {
     let Target { kind, namespace, name, sub } = target;
     let everywhere = kind.namespaced && namespace.is_empty();
     let within = (kind.namespaced && !everywhere).then_some(namespace.as_str());
@@ -171,7 +182,7 @@ fn objects(api: &Arc<Api>, target: &Target, call: &Call) -> Result<Reply, Status
         ("create", _) if everywhere => Err(Status::method_not_allowed()),
         ("delete", None) => remove(api, target, call),
         ("deletecollection", None) if !everywhere => remove_all(api, target, call),
-        ("create" | "update" | "patch", _) => write(api, target, verb, call),
+        ("create" | "update" | "patch", _) => write(api, target, verb, call, admitted),
         _ => Err(Status::method_not_allowed()),
     }
 }
@@ -191,11 +202,11 @@ fn review(api: &Api, target: &Target, call: &Call) -> Result<Reply, Status> {
     reviews::answer(&known, &call.user, &target.kind, &target.namespace, body).map(|review| json(201, &review))
 }
 
-fn write(api: &Api, target: &Target, verb: &str, call: &Call) -> Result<Reply, Status> {
+fn write(api: &Api, target: &Target, verb: &str, call: &Call, admitted: Option<&Admitted>) -> Result<Reply, Status> {
     let Target { kind, namespace, name, sub } = target;
     let options = Options::of(call)?;
     let mut state = api.lock();
-    let mut work = Work { api, state: &mut state, kind, namespace, options: &options, warnings: Vec::new() };
+    let mut work = Work { api, state: &mut state, kind, namespace, options: &options, warnings: Vec::new(), admitted };
     let plain = |value: Value| Ok(json(201, &value));
     let result = match (verb, sub) {
         ("create", None) => work.create(decode(call)?),
@@ -212,7 +223,8 @@ fn write(api: &Api, target: &Target, verb: &str, call: &Call) -> Result<Reply, S
         ("update" | "patch", Some(Sub::Scale)) => return rescale(&mut work, name, verb, call),
         _ => return Err(Status::method_not_allowed()),
     };
-    let warnings = std::mem::take(&mut work.warnings);
+    let mut warnings = std::mem::take(&mut work.warnings);
+    warnings.extend(admitted.iter().flat_map(|a| a.warnings.iter().cloned()));
     let Written { object, created } = result?;
     let mut reply = show(kind, &object, call, if created { 201 } else { 200 })?;
     for warning in warnings {

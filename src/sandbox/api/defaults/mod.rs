@@ -57,6 +57,7 @@ pub fn complete(group: &str, version: &str, kind: &str, object: &mut Value) {
             set(port, "protocol", json!("TCP"));
         }),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => definition(child(fields, "spec")),
+        ("admissionregistration.k8s.io", _) => each(fields, "webhooks", webhook),
         ("authentication.k8s.io", "TokenRequest") => set(child(fields, "spec"), "expirationSeconds", json!(3600)),
         _ => {}
     }
@@ -164,6 +165,17 @@ fn service(spec: &mut Fields) {
     if kind == "LoadBalancer" {
         set(spec, "allocateLoadBalancerNodePorts", json!(true));
     }
+}
+
+fn webhook(webhook: &mut Fields) {
+    set(webhook, "failurePolicy", json!("Fail"));
+    set(webhook, "matchPolicy", json!("Equivalent"));
+    set(webhook, "namespaceSelector", json!({}));
+    set(webhook, "objectSelector", json!({}));
+    set(webhook, "reinvocationPolicy", json!("Never"));
+    set(webhook, "timeoutSeconds", json!(10));
+    each(webhook, "rules", |rule| set(rule, "scope", json!("*")));
+    within(webhook, "clientConfig", |client| within(client, "service", |service| set(service, "port", json!(443))));
 }
 
 fn node(status: &mut Fields) {

@@ -23,6 +23,7 @@ pub fn validate(group: &str, version: &str, kind: &str, object: &Value, old: Opt
         ("apps", "v1", _) => workload(kind, object, old, &mut errors),
         ("rbac.authorization.k8s.io", "v1", "RoleBinding" | "ClusterRoleBinding") => binding(object, old, &mut errors),
         ("apiextensions.k8s.io", "v1", "CustomResourceDefinition") => definition(object, old, &mut errors),
+        ("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration") => webhooks(object, &mut errors),
         ("discovery.k8s.io", "v1", "EndpointSlice") => {
             let kind = object.get("addressType").and_then(Value::as_str).unwrap_or_default();
             if kind.is_empty() {
@@ -253,6 +254,54 @@ fn binding(object: &Value, old: Option<&Value>, errors: &mut Errors) {
     }
     if old.is_some_and(|o| o.get("roleRef") != object.get("roleRef")) {
         errors.invalid("roleRef", &role, "cannot change roleRef");
+    }
+}
+
+fn webhooks(object: &Value, errors: &mut Errors) {
+    let mut names = BTreeSet::new();
+    for (i, webhook) in list(Some(object), "webhooks").iter().enumerate() {
+        let at = |field: &str| format!("webhooks[{i}].{field}");
+        let name = text(webhook, "name");
+        if name.split('.').filter(|part| !part.is_empty()).count() < 3 {
+            errors.invalid(
+                &at("name"),
+                &name.into(),
+                "should be a domain with at least three segments separated by dots",
+            );
+        }
+        if !names.insert(name.to_owned()) {
+            errors.push(&at("name"), "FieldValueDuplicate", format!("Duplicate value: {name:?}"));
+        }
+        let client = webhook.get("clientConfig").cloned().unwrap_or_default();
+        match (client.get("url").and_then(Value::as_str), client.get("service").is_some_and(Value::is_object)) {
+            (Some(url), false) if url.starts_with("https://") => {}
+            (Some(url), false) => {
+                errors.invalid(&at("clientConfig.url"), &url.into(), "'https' is the only allowed URL scheme")
+            }
+            (None, true) => {}
+            _ => errors.required(&at("clientConfig"), "exactly one of url or service is required"),
+        }
+        for (field, allowed) in [
+            ("failurePolicy", &["Fail", "Ignore"][..]),
+            ("matchPolicy", &["Equivalent", "Exact"]),
+            ("reinvocationPolicy", &["IfNeeded", "Never"]),
+            ("sideEffects", &["None", "NoneOnDryRun"]),
+        ] {
+            let said = text(webhook, field);
+            if said.is_empty() {
+                errors.required(&at(field), "");
+            } else if !allowed.contains(&said) {
+                errors.unsupported(&at(field), said, allowed);
+            }
+        }
+        let seconds = webhook.get("timeoutSeconds").cloned().unwrap_or_default();
+        if !seconds.as_i64().is_some_and(|s| (1..=30).contains(&s)) {
+            errors.invalid(&at("timeoutSeconds"), &seconds, "the timeout value must be between 1 and 30 seconds");
+        }
+        let versions = list(Some(webhook), "admissionReviewVersions");
+        if !versions.iter().any(|v| v == "v1") {
+            errors.invalid(&at("admissionReviewVersions"), &versions.into(), "must include v1");
+        }
     }
 }
 

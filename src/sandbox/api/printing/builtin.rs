@@ -113,6 +113,7 @@ const BINDING: Columns = &[
     ("Groups", "string", 1),
     ("ServiceAccounts", "string", 1),
 ];
+const WEBHOOKS: Columns = &[("Name", "string", 0), ("Webhooks", "integer", 0), ("Age", "string", 0)];
 const PLAIN: Columns = &[("Name", "string", 0), ("Created At", "date", 0)];
 
 /// The columns of a kind and what fills them.
@@ -132,6 +133,7 @@ pub(super) fn printer(group: &str, kind: &str) -> (Columns, Cells) {
         ("", "ServiceAccount") => (SERVICE_ACCOUNT, |o, now| row(o, now, vec![count(o, &["/secrets"])])),
         ("", "Endpoints") => (ENDPOINTS, |o, now| row(o, now, vec![json!(endpoints(o))])),
         ("discovery.k8s.io", "EndpointSlice") => (ENDPOINT_SLICE, slice),
+        ("admissionregistration.k8s.io", _) => (WEBHOOKS, |o, now| row(o, now, vec![count(o, &["/webhooks"])])),
         ("coordination.k8s.io", "Lease") => (LEASE, |o, now| row(o, now, vec![field(o, "/spec/holderIdentity")])),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => (BINDING, binding),
         _ => (PLAIN, |o, _| vec![json!(text(o, "/metadata/name")), field(o, "/metadata/creationTimestamp")]),

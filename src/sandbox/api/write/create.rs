@@ -22,7 +22,8 @@ impl Work<'_> {
         let prefix = Self::text(&body, "/metadata/generateName").to_string();
         if Self::text(&body, "/metadata/name").is_empty() && !prefix.is_empty() {
             let prefix: String = prefix.chars().take(58).collect();
-            body["metadata"]["name"] = format!("{prefix}{}", names::suffix()).into();
+            let made = self.admitted.map(|a| a.name().to_owned());
+            body["metadata"]["name"] = made.unwrap_or_else(|| format!("{prefix}{}", names::suffix())).into();
         }
         self.make(body, |work, object| {
             pieces::track(work.kind, None, object, &work.options.pen(None));
@@ -42,6 +43,9 @@ impl Work<'_> {
         track(self, &mut object);
         pieces::settle(self.kind, &mut object);
         admit::before_create(self, &mut object)?;
+        if self.mutate(None, &mut object)? {
+            track(self, &mut object);
+        }
         self.check_valid(&object, None)?;
         if self.state.store.get(&self.kind.table(), self.namespace, &name).is_some() {
             return Err(Status::already_exists(self.kind, &name));

@@ -17,6 +17,7 @@ use super::kinds::{Resource, Sub};
 use super::pieces::{self, Pen};
 use super::state::{Api, State, dying, finalizers};
 use super::status::{Cause, Status};
+use super::webhooks::Admitted;
 
 /// What to do about fields that the kind does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +86,11 @@ impl Options {
         })
     }
 
+    /// The same as a dry run.
+    pub fn dry(&self) -> Options {
+        Options { dry_run: true, ..self.clone() }
+    }
+
     pub(super) fn pen(&self, sub: Option<Sub>) -> Pen<'_> {
         Pen { manager: &self.manager, sub, time: &self.time }
     }
@@ -104,6 +110,8 @@ pub struct Work<'a> {
     pub options: &'a Options,
     /// What the client should be told besides the answer.
     pub warnings: Vec<String>,
+    /// What webhooks want of it, where some were asked.
+    pub admitted: Option<&'a Admitted>,
 }
 
 /// What came of a write.
@@ -118,6 +126,18 @@ pub struct Written {
 impl Work<'_> {
     fn text<'v>(object: &'v Value, pointer: &str) -> &'v str {
         object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Applies what webhooks want, if they saw the object as it is now, and completes it again.
+    fn mutate(&self, live: Option<&Value>, object: &mut Value) -> Result<bool, Status> {
+        let Some(admitted) = self.admitted else { return Ok(false) };
+        if !admitted.saw(live) {
+            return Err(Admitted::outdated(self.kind, Self::text(object, "/metadata/name")));
+        }
+        let before = object.clone();
+        admitted.apply(object)?;
+        pieces::complete(self.kind, object);
+        Ok(before != *object)
     }
 
     /// Checks what a body says it is: kind, version, namespace, name.

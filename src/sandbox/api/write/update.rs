@@ -82,6 +82,9 @@ impl Work<'_> {
         pieces::complete(self.kind, &mut new);
         track(self, live, &mut new);
         admit::before_update(self, live, &mut new, sub)?;
+        if self.mutate(Some(live), &mut new)? {
+            track(self, live, &mut new);
+        }
         no_new_finalizers(self.kind, live, &new)?;
         self.check_valid(&new, Some(live))?;
         if self.kind.generation && sub != Some(Sub::Status) && wish(self.kind.custom.is_some(), live, &new) {
