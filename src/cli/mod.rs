@@ -20,6 +20,7 @@ pub mod settle;
 pub mod simulate_flags;
 pub mod simulate_restore;
 pub mod status_gather;
+mod status_mesh;
 
 macro_rules! commands {
     ($($(#[$meta:meta])* $module:ident => $variant:ident),* $(,)?) => {

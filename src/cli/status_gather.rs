@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::picture::{self, Ground, Lens, narrowed};
+use super::status_mesh;
 use crate::cluster::{self, Clients, PodAddress, Want, address, observe};
 use crate::compile::gloo::{Way, names};
 use crate::drill::health::ADMIN_PORT;
@@ -21,7 +22,7 @@ use crate::model::problem::{Problem, Severity};
 use crate::pki;
 use crate::plan::Action;
 use crate::report::status::{
-    About, CertificateRow, ClusterRow, DriftRow, FailoverRow, FindingRow, GatewayRow, StatusReport, failover,
+    About, CertificateRow, ClusterRow, DriftRow, FailoverRow, FindingRow, GatewayRow, Layer, StatusReport, failover,
 };
 use crate::routing::effective;
 use crate::routing::gloo::proxies;
@@ -36,10 +37,17 @@ pub async fn status(ground: &Ground, wanted: &[Protected], others: bool, drift: 
     let routed: BTreeMap<ClusterName, Vec<Proxy>> =
         fleet.clusters.keys().map(|c| (c.clone(), proxies(&world, c))).collect();
     let protected = with_others(ground, wanted, &routed, others);
-    let asked: BTreeSet<&ClusterName> = protected.iter().map(|(p, _)| &p.cluster).collect();
+    let at_edge = |p: &Protected| p.seat.upstream().is_some();
+    let asked: BTreeSet<&ClusterName> = protected.iter().filter(|(p, _)| at_edge(p)).map(|(p, _)| &p.cluster).collect();
     let asking = asked.into_iter().map(async |c| (c.clone(), hosts(&ground.clients, fleet.clusters.get(c), c).await));
     let hosts: BTreeMap<_, _> = futures::future::join_all(asking).await.into_iter().collect();
-    let failovers = protected.iter().map(|(p, source)| failover_row(&world, &routed, &hosts, p, source)).collect();
+    let mut failovers = Vec::new();
+    for (p, source) in &protected {
+        failovers.push(match at_edge(p) {
+            true => failover_row(&world, &routed, &hosts, p, source),
+            false => status_mesh::row(ground, &world, p, source).await,
+        });
+    }
     let clusters = fleet.clusters.values().map(|c| cluster_row(&world, &versions, c)).collect();
     let drift = if drift && !ground.documents.failovers.is_empty() { drift_rows(ground).await } else { None };
     let certificates = certificate_rows(&routed, now);
@@ -52,6 +60,12 @@ fn wants(ground: &Ground, wanted: &[Protected]) -> Vec<Want> {
     for cluster in ground.documents.fleet.clusters.values() {
         let on = |version: &str, kind: &str| Want::all(version, kind).on(&cluster.name);
         wants.push(on("v1", "Node"));
+        if cluster.istio.is_some() {
+            wants.extend(status_mesh::wants(ground, cluster));
+        }
+        if cluster.gloo.is_none() && cluster.istio.is_some() {
+            continue;
+        }
         wants.push(on("v1", "Secret").within(address::gloo_namespace(cluster)));
         wants.push(on("apps/v1", "Deployment").within(address::gloo_namespace(cluster)));
         for (version, kind) in [
@@ -103,7 +117,12 @@ async fn hosts(clients: &Clients, cluster: Option<&Cluster>, name: &ClusterName)
     };
     let asked = tokio::time::timeout(Duration::from_secs(10), ask).await;
     let asked = asked.unwrap_or_else(|_| Err(anyhow::anyhow!("no answer within 10 s")));
-    asked.map_err(|e| format!("the gateway's Envoy on {name} could not be asked: {e:#}"))
+    asked.map_err(|e| unasked(&format!("the gateway's Envoy on {name}"), &e))
+}
+
+/// Why an Envoy said nothing.
+pub fn unasked(whom: &str, why: &anyhow::Error) -> String {
+    format!("{whom} could not be asked: {why:#}")
 }
 
 type Named = (Protected, &'static str);
@@ -189,11 +208,13 @@ fn failover_row(
         Err(why) => format!("objects only; {why}"),
     };
     let cluster = protected.cluster.to_string();
-    failover(About { name: protected.name.clone(), source, cluster, upstream: name, since, evidence }, &judged, &extra)
+    let about =
+        About { name: protected.name.clone(), layer: Layer::Edge, source, cluster, upstream: name, since, evidence };
+    failover(about, &judged, &extra)
 }
 
-/// An Upstream that is not there: nobody serves. One that could not be read: unknown.
-fn missing(why: &str, world: &World, protected: &Protected) -> crate::judge::service::Service {
+/// What should decide is not there: nobody serves. One that could not be read: unknown.
+pub fn missing(why: &str, world: &World, protected: &Protected) -> crate::judge::service::Service {
     use crate::judge::service::{Service, Serving};
     let unread = world.clusters.get(&protected.cluster).is_none_or(|o| o.unreachable.is_some());
     let (serving, finding) = match unread {
@@ -219,6 +240,7 @@ fn cluster_row(world: &World, versions: &BTreeMap<ClusterName, Result<String, St
         reachable: version.is_ok(),
         version: version.clone().ok(),
         gloo,
+        istio: c.istio.as_ref().map(|i| i.version.to_string()),
         reason: version.err().or(unread),
     }
 }
@@ -226,7 +248,7 @@ fn cluster_row(world: &World, versions: &BTreeMap<ClusterName, Result<String, St
 fn gateway_rows(ground: &Ground, world: &World) -> Vec<GatewayRow> {
     let mut rows = Vec::new();
     let own = names::gateway(Way::Upstream);
-    for cluster in ground.documents.fleet.clusters.values().filter(|c| c.gloo.is_some()) {
+    for cluster in ground.documents.fleet.clusters.values().filter(|c| c.gloo.is_some() || c.istio.is_some()) {
         let mut say = |gateway: &str, address: Result<String, Problem>| {
             rows.push(GatewayRow {
                 cluster: cluster.name.to_string(),
@@ -237,6 +259,14 @@ fn gateway_rows(ground: &Ground, world: &World) -> Vec<GatewayRow> {
         };
         if let Some(why) = world.clusters.get(&cluster.name).and_then(|o| o.unreachable.clone()) {
             say("proxy", Err(Problem::error("FCT0638", format!("unknown: {why}"))));
+            continue;
+        }
+        if cluster.istio.is_some() {
+            say(address::INGRESS, address::ingress_url(world, cluster));
+            let written = |a: crate::model::fleet::GatewayAddress| format!("{}:{}", a.host, a.port);
+            say(address::EAST_WEST, address::east_west(world, cluster).map(written));
+        }
+        if cluster.gloo.is_none() {
             continue;
         }
         say("proxy", address::proxy_url(world, cluster, address::PROXY, "http"));

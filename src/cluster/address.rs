@@ -16,6 +16,8 @@ use crate::model::problem::Problem;
 pub const FAILOVER_PORT: &str = "failover";
 /// The Service of Istio's ingress gateway.
 pub const INGRESS: &str = "istio-ingressgateway";
+/// The Service of Istio's gateway for other clusters.
+pub const EAST_WEST: &str = "istio-eastwestgateway";
 /// The Service of Gloo's proxy.
 pub const PROXY: &str = "gateway-proxy";
 

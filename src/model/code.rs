@@ -143,4 +143,5 @@ pub const ALL: &[(&str, &str)] = &[
     ("FCT0638", "a part of the status is not known"),
     ("FCT0639", "no route leads to the service"),
     ("FCT0641", "an installed certificate cannot be read"),
+    ("FCT0642", "callers of a mesh that are served by different priorities"),
 ];

@@ -71,6 +71,9 @@ pub struct ClusterRow {
     pub version: Option<String>,
     /// Gloo's edition and version, as the fleet document says them.
     pub gloo: Option<String>,
+    /// Istio's version, as the fleet document says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub istio: Option<String>,
     /// Why it does not answer, or what may not be read.
     pub reason: Option<String>,
 }
@@ -113,11 +116,13 @@ pub struct GatewayRow {
 pub struct FailoverRow {
     /// The document's name; the Upstream's when no document names it.
     pub name: String,
-    /// `failover`, `scheme` or `upstream`: what it was found by.
+    /// Where it is decided who serves.
+    pub layer: Layer,
+    /// `failover`, `scheme`, `service` or `upstream`: what it was found by.
     pub source: &'static str,
     /// The primary's cluster.
     pub cluster: String,
-    /// The name of the primary Upstream in Envoy.
+    /// The name of the service in Envoy.
     pub upstream: String,
     /// What it comes to.
     pub standing: Standing,
@@ -133,6 +138,26 @@ pub struct FailoverRow {
     pub priorities: Vec<PriorityRow>,
     /// What is worth saying.
     pub findings: Vec<FindingRow>,
+}
+
+/// Where it is decided who serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Layer {
+    /// At the gateway through which requests come in.
+    Edge,
+    /// In the sidecars of the callers.
+    Mesh,
+}
+
+impl Layer {
+    /// Its word in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Layer::Edge => "edge",
+            Layer::Mesh => "mesh",
+        }
+    }
 }
 
 /// One priority.
@@ -182,6 +207,8 @@ pub struct DriftRow {
 pub struct About {
     /// Name.
     pub name: String,
+    /// Where it is decided.
+    pub layer: Layer,
     /// What it was found by.
     pub source: &'static str,
     /// The primary's cluster.
@@ -225,6 +252,7 @@ pub fn failover(about: About, service: &Service, extra: &[Problem]) -> FailoverR
     };
     FailoverRow {
         name: about.name,
+        layer: about.layer,
         source: about.source,
         cluster: about.cluster,
         upstream: about.upstream,
@@ -304,8 +332,12 @@ impl StatusReport {
     }
 
     fn clusters_text(&self) -> String {
+        let mesh = self.clusters.iter().any(|c| c.istio.is_some());
+        let mut header = vec!["CLUSTER", "CONTEXT", "KUBERNETES", "GLOO"];
+        header.extend(mesh.then_some("ISTIO"));
+        header.push("STATE");
         table(
-            ["CLUSTER", "CONTEXT", "KUBERNETES", "GLOO", "STATE"],
+            header,
             self.clusters.iter().map(|c| {
                 let dash = |o: &Option<String>| o.clone().unwrap_or_else(|| "-".into());
                 let state = match (&c.reason, c.reachable) {
@@ -313,7 +345,10 @@ impl StatusReport {
                     (Some(why), true) => format!("partly readable: {why}"),
                     (Some(why), false) => format!("UNREACHABLE: {why}"),
                 };
-                vec![c.name.clone(), c.context.clone(), dash(&c.version), dash(&c.gloo), state]
+                let mut row = vec![c.name.clone(), c.context.clone(), dash(&c.version), dash(&c.gloo)];
+                row.extend(mesh.then(|| dash(&c.istio)));
+                row.push(state);
+                row
             }),
         )
     }
@@ -337,16 +372,17 @@ impl StatusReport {
 
     fn failovers_text(&self, wide: bool) -> String {
         if self.failovers.is_empty() {
-            return "no service is protected: no Failover document, no FailoverScheme, no Upstream with failover\n"
+            return "no service is protected: no Failover document, no FailoverScheme or FailoverService, no Upstream with failover\n"
                 .into();
         }
         let mut text = table(
-            ["FAILOVER", "PRIMARY", "SERVING", "BY", "SINCE", "STATE"],
+            ["FAILOVER", "LAYER", "PRIMARY", "SERVING", "BY", "SINCE", "STATE"],
             self.failovers.iter().map(|f| {
                 let since = f.since.as_ref().map_or("unknown".to_string(), |s| s.time.clone());
                 let by = if f.served_by.is_empty() { "-".to_string() } else { f.served_by.join("+") };
                 let state = word(f.standing).to_string();
-                vec![f.name.clone(), f.cluster.clone(), f.serving.to_string(), by, since, state]
+                let layer = f.layer.as_str().to_string();
+                vec![f.name.clone(), layer, f.cluster.clone(), f.serving.to_string(), by, since, state]
             }),
         );
         text += "\n";
