@@ -1,4 +1,4 @@
-//! The custom resources that Gloo, Gloo Federation and its cluster registration bring to a cluster.
+//! The custom resources that Gloo, Gloo Federation, its cluster registration and Istio bring to a cluster.
 //! What comes in: nothing. What goes out: CustomResourceDefinitions.
 //! May not know: clients, controllers.
 //!
@@ -12,8 +12,8 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-/// One kind: group, version, kind, plural, short names, whether status is a subresource.
-struct Definition(&'static str, &'static str, &'static str, &'static str, &'static [&'static str], bool);
+/// One kind: group, versions (the stored one first), kind, plural, short names, whether status is a subresource.
+struct Definition(&'static str, &'static [&'static str], &'static str, &'static str, &'static [&'static str], bool);
 
 const GLOO: &str = "gloo.solo.io";
 const GATEWAY: &str = "gateway.solo.io";
@@ -21,25 +21,44 @@ const FEDERATION: &str = "fed.solo.io";
 const FEDERATED_GLOO: &str = "fed.gloo.solo.io";
 const FEDERATED_GATEWAY: &str = "fed.gateway.solo.io";
 const MULTICLUSTER: &str = "multicluster.solo.io";
+const NETWORKING: &str = "networking.istio.io";
+const SECURITY: &str = "security.istio.io";
+/// The versions in which Istio serves most of its kinds.
+const ISTIO: &[&str] = &["v1", "v1beta1", "v1alpha3"];
 
 const DEFINITIONS: &[Definition] = &[
-    Definition(GLOO, "v1", "Upstream", "upstreams", &["us", "gus"], false),
-    Definition(GLOO, "v1", "UpstreamGroup", "upstreamgroups", &["ug", "gug"], false),
-    Definition(GLOO, "v1", "Settings", "settings", &["st", "gst"], false),
-    Definition(GLOO, "v1", "Proxy", "proxies", &["px", "gpx"], false),
-    Definition(GATEWAY, "v1", "Gateway", "gateways", &["gw", "ggw"], false),
-    Definition(GATEWAY, "v1", "VirtualService", "virtualservices", &["vs", "gvs"], false),
-    Definition(GATEWAY, "v1", "RouteTable", "routetables", &["rt", "grt"], false),
-    Definition(FEDERATION, "v1", "FailoverScheme", "failoverschemes", &[], true),
-    Definition(FEDERATION, "v1", "GlooInstance", "glooinstances", &[], true),
-    Definition(FEDERATED_GLOO, "v1", "FederatedUpstream", "federatedupstreams", &[], true),
-    Definition(FEDERATED_GLOO, "v1", "FederatedUpstreamGroup", "federatedupstreamgroups", &[], true),
-    Definition(FEDERATED_GLOO, "v1", "FederatedSettings", "federatedsettings", &[], true),
-    Definition(FEDERATED_GATEWAY, "v1", "FederatedGateway", "federatedgateways", &[], true),
-    Definition(FEDERATED_GATEWAY, "v1", "FederatedVirtualService", "federatedvirtualservices", &[], true),
-    Definition(FEDERATED_GATEWAY, "v1", "FederatedRouteTable", "federatedroutetables", &[], true),
-    Definition(MULTICLUSTER, "v1alpha1", "KubernetesCluster", "kubernetesclusters", &[], true),
+    Definition(GLOO, &["v1"], "Upstream", "upstreams", &["us", "gus"], false),
+    Definition(GLOO, &["v1"], "UpstreamGroup", "upstreamgroups", &["ug", "gug"], false),
+    Definition(GLOO, &["v1"], "Settings", "settings", &["st", "gst"], false),
+    Definition(GLOO, &["v1"], "Proxy", "proxies", &["px", "gpx"], false),
+    Definition(GATEWAY, &["v1"], "Gateway", "gateways", &["gw", "ggw"], false),
+    Definition(GATEWAY, &["v1"], "VirtualService", "virtualservices", &["vs", "gvs"], false),
+    Definition(GATEWAY, &["v1"], "RouteTable", "routetables", &["rt", "grt"], false),
+    Definition(FEDERATION, &["v1"], "FailoverScheme", "failoverschemes", &[], true),
+    Definition(FEDERATION, &["v1"], "GlooInstance", "glooinstances", &[], true),
+    Definition(FEDERATED_GLOO, &["v1"], "FederatedUpstream", "federatedupstreams", &[], true),
+    Definition(FEDERATED_GLOO, &["v1"], "FederatedUpstreamGroup", "federatedupstreamgroups", &[], true),
+    Definition(FEDERATED_GLOO, &["v1"], "FederatedSettings", "federatedsettings", &[], true),
+    Definition(FEDERATED_GATEWAY, &["v1"], "FederatedGateway", "federatedgateways", &[], true),
+    Definition(FEDERATED_GATEWAY, &["v1"], "FederatedVirtualService", "federatedvirtualservices", &[], true),
+    Definition(FEDERATED_GATEWAY, &["v1"], "FederatedRouteTable", "federatedroutetables", &[], true),
+    Definition(MULTICLUSTER, &["v1alpha1"], "KubernetesCluster", "kubernetesclusters", &[], true),
+    Definition(NETWORKING, ISTIO, "VirtualService", "virtualservices", &["vs"], true),
+    Definition(NETWORKING, ISTIO, "DestinationRule", "destinationrules", &["dr"], true),
+    Definition(NETWORKING, ISTIO, "ServiceEntry", "serviceentries", &["se"], true),
+    Definition(NETWORKING, ISTIO, "WorkloadEntry", "workloadentries", &["we"], true),
+    Definition(NETWORKING, ISTIO, "Gateway", "gateways", &["gw"], true),
+    Definition(NETWORKING, ISTIO, "Sidecar", "sidecars", &[], true),
+    Definition(NETWORKING, &["v1alpha3"], "EnvoyFilter", "envoyfilters", &[], true),
+    Definition(SECURITY, &["v1", "v1beta1"], "PeerAuthentication", "peerauthentications", &["pa"], true),
+    Definition(SECURITY, &["v1", "v1beta1"], "AuthorizationPolicy", "authorizationpolicies", &["ap"], true),
+    Definition(SECURITY, &["v1", "v1beta1"], "RequestAuthentication", "requestauthentications", &["ra"], true),
 ];
+
+/// Istio's kinds: on every cluster of a mesh.
+pub fn istio() -> Vec<CustomResourceDefinition> {
+    DEFINITIONS.iter().filter(|d| [NETWORKING, SECURITY].contains(&d.0)).map(Definition::body).collect()
+}
 
 /// Gloo's own kinds: on every cluster where Gloo runs.
 pub fn gloo() -> Vec<CustomResourceDefinition> {
@@ -48,12 +67,13 @@ pub fn gloo() -> Vec<CustomResourceDefinition> {
 
 /// Federation's kinds: on the management cluster.
 pub fn federation() -> Vec<CustomResourceDefinition> {
-    DEFINITIONS.iter().filter(|d| ![GLOO, GATEWAY].contains(&d.0)).map(Definition::body).collect()
+    let groups = [FEDERATION, FEDERATED_GLOO, FEDERATED_GATEWAY, MULTICLUSTER];
+    DEFINITIONS.iter().filter(|d| groups.contains(&d.0)).map(Definition::body).collect()
 }
 
 impl Definition {
     fn body(&self) -> CustomResourceDefinition {
-        let Definition(group, version, kind, plural, short, status) = self;
+        let Definition(group, versions, kind, plural, short, status) = self;
         let names = CustomResourceDefinitionNames {
             kind: (*kind).into(),
             list_kind: Some(format!("{kind}List")),
@@ -71,12 +91,12 @@ impl Definition {
             status: Some(CustomResourceSubresourceStatus(serde_json::json!({}))),
             scale: None,
         };
-        let version = CustomResourceDefinitionVersion {
-            name: (*version).into(),
+        let version = |(i, name): (usize, &&str)| CustomResourceDefinitionVersion {
+            name: (*name).into(),
             served: true,
-            storage: true,
-            schema: Some(CustomResourceValidation { open_api_v3_schema: Some(schema) }),
-            subresources: status.then_some(subresources),
+            storage: i == 0,
+            schema: Some(CustomResourceValidation { open_api_v3_schema: Some(schema.clone()) }),
+            subresources: status.then(|| subresources.clone()),
             ..CustomResourceDefinitionVersion::default()
         };
         CustomResourceDefinition {
@@ -85,7 +105,7 @@ impl Definition {
                 group: (*group).into(),
                 names,
                 scope: "Namespaced".into(),
-                versions: vec![version],
+                versions: versions.iter().enumerate().map(version).collect(),
                 ..CustomResourceDefinitionSpec::default()
             },
             status: None,
@@ -112,7 +132,7 @@ mod tests {
 
     #[test]
     fn every_definition_accepts_any_field_and_says_its_name_once() {
-        let all: Vec<_> = gloo().into_iter().chain(federation()).collect();
+        let all: Vec<_> = gloo().into_iter().chain(federation()).chain(istio()).collect();
         let names: std::collections::BTreeSet<_> = all.iter().filter_map(|c| c.metadata.name.clone()).collect();
         assert_eq!(names.len(), all.len());
         for definition in &all {

@@ -8,6 +8,8 @@
 //! | [`node`] | a kubelet and the containers it runs |
 //! | [`controllers`] | kube-controller-manager, kube-scheduler, kube-proxy, a cloud's load balancers, Gloo's discovery, Gloo Federation |
 //! | [`gloo_control`] | Gloo's control plane |
+//! | [`istio_control`] | Istio's control plane |
+//! | [`xds`] | how control planes reach Envoys |
 //! | [`cluster`], [`setup`], [`crds`] | what an installer does |
 //! | [`daemon`], [`record`] | the sandbox as a process of its own |
 //!
@@ -23,10 +25,12 @@ pub mod daemon;
 pub mod documents;
 pub mod envoy_binary;
 pub mod gloo_control;
+pub mod istio_control;
 pub mod node;
 pub mod record;
 pub mod sample;
 pub mod setup;
+pub mod xds;
 
 use std::path::{Path, PathBuf};
 

@@ -5,21 +5,10 @@
 //! It is a plain client of the API. What it serves is [`routing`](crate::routing) and [`envoy::config`](crate::envoy)
 //! applied to what the API answers, and nothing else: no memory of better days, so a deleted object breaks exactly
 //! what it carried. A wrong object costs itself alone.
-//!
-//! **Transport.** Envoys fetch by REST xDS with long polling (`api_type: REST`): a request is held until something
-//! changed, so nothing is written to disk, keys least of all. Tried on Envoy 1.40 with listeners, routes, clusters and
-//! endpoints as separate subscriptions: a change of endpoints reaches the next request in 2.7 ms (median of 20),
-//! `304 Not Modified` ends an idle poll without an update, and the state of health survives changes of endpoints.
-//! gRPC would add a dependency and no speed; files would put keys on disk.
-//! As in Gloo without its mTLS mode, whoever reaches the port may ask; in the sandbox that is this machine.
-//!
-//! **Order.** A new cluster goes out before the routes and endpoints that need it: changes of those wait until the pod
-//! has taken the clusters, for a second at most.
+//
+//! How it reaches Envoys is [`xds`](super::xds). As in Gloo without its mTLS mode, whoever reaches the port may ask.
 
-mod answer;
 pub mod install;
-mod names;
-mod server;
 mod snapshot;
 mod status;
 mod watch;
@@ -31,9 +20,9 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::xds;
 use crate::model::name::ClusterName;
 
-pub use server::serve;
 pub use snapshot::{Snapshot, role};
 
 /// The port real Gloo serves xDS on.
@@ -59,7 +48,7 @@ pub async fn run(config: ControlConfig, shutdown: CancellationToken) -> anyhow::
     let (publish, snapshots) = tokio::sync::watch::channel(Arc::new(Snapshot::default()));
     let (reporter, writer) = status::Reporter::new(config.client.clone(), config.namespace.clone());
     let watching = watch::run(config.client, config.cluster, publish, reporter, shutdown.clone());
-    let serving = serve(listener, snapshots, shutdown.clone());
+    let serving = xds::serve(listener, snapshots, shutdown.clone());
     tokio::join!(watching, writer.run(shutdown), serving);
     Ok(())
 }

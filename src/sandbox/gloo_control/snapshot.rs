@@ -6,14 +6,11 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use bytes::Bytes;
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-
-use crate::envoy::config::{self, Names, Place, Resources};
+use crate::envoy::config::{self, Names, Place};
 use crate::manifest::World;
 use crate::model::name::ClusterName;
 use crate::routing::{Finding, Proxy, gloo};
+use crate::sandbox::xds::{Made, Node, Served};
 
 /// The part a node plays, as Gloo writes it: `NAMESPACE~PROXY`.
 pub fn role(namespace: &str, proxy: &str) -> String {
@@ -28,59 +25,6 @@ pub struct Snapshot {
     made_at: Instant,
     /// Configurations made so far; pods of one proxy differ only by their address.
     made: Mutex<BTreeMap<(String, IpAddr), Arc<Made>>>,
-}
-
-/// The configuration of one pod.
-#[derive(Default)]
-pub struct Made {
-    /// CDS and LDS: everything in one answer.
-    whole: BTreeMap<Kind, Answer>,
-    /// RDS and EDS: one answer for each name.
-    named: BTreeMap<(Kind, String), Answer>,
-}
-
-/// What a subscription is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// LDS.
-    Listeners,
-    /// RDS.
-    Routes,
-    /// CDS.
-    Clusters,
-    /// EDS.
-    Endpoints,
-}
-
-impl Kind {
-    /// By the last part of the request's path.
-    pub fn of_path(path: &str) -> Option<Self> {
-        match path.strip_prefix("/v3/discovery:")? {
-            "listeners" => Some(Kind::Listeners),
-            "routes" => Some(Kind::Routes),
-            "clusters" => Some(Kind::Clusters),
-            "endpoints" => Some(Kind::Endpoints),
-            _ => None,
-        }
-    }
-
-    fn type_url(self) -> &'static str {
-        match self {
-            Kind::Listeners => "type.googleapis.com/envoy.config.listener.v3.Listener",
-            Kind::Routes => "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
-            Kind::Clusters => "type.googleapis.com/envoy.config.cluster.v3.Cluster",
-            Kind::Endpoints => "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
-        }
-    }
-}
-
-/// A DiscoveryResponse and the version in it: a digest of what it carries.
-#[derive(Clone)]
-pub struct Answer {
-    /// Version.
-    pub version: String,
-    /// The body.
-    pub body: Bytes,
 }
 
 impl Default for Snapshot {
@@ -112,11 +56,6 @@ impl Snapshot {
         self.proxies.iter().flat_map(BTreeMap::values)
     }
 
-    /// When it was made.
-    pub fn made_at(&self) -> Instant {
-        self.made_at
-    }
-
     /// What is wrong with the objects; every proxy knows all of it.
     pub fn findings(&self) -> &[Finding] {
         self.proxies().next().map(|p| p.findings.as_slice()).unwrap_or_default()
@@ -130,38 +69,25 @@ impl Snapshot {
         // A poisoned lock only means that another request panicked while making one; the map is whole.
         let mut made = self.made.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let key = (role.to_string(), bind);
-        Some(made.entry(key).or_insert_with(|| Arc::new(Made::of(proxy, bind, &self.names))).clone())
+        Some(made.entry(key).or_insert_with(|| Arc::new(make(proxy, bind, &self.names))).clone())
     }
 }
 
-impl Made {
-    fn of(proxy: &Proxy, bind: IpAddr, names: &Names) -> Self {
-        let source = config::rest_source();
-        let Resources { listeners, routes, clusters, endpoints } =
-            config::resources(proxy, &Place { bind, source: &source, names });
-        let whole = |kind: Kind, all: BTreeMap<String, Value>| (kind, answer(kind, all.into_values().collect()));
-        let named = |kind: Kind, all: BTreeMap<String, Value>| {
-            all.into_iter().map(move |(name, one)| ((kind, name), answer(kind, vec![one])))
-        };
-        Made {
-            whole: [whole(Kind::Listeners, listeners), whole(Kind::Clusters, clusters)].into(),
-            named: named(Kind::Routes, routes).chain(named(Kind::Endpoints, endpoints)).collect(),
-        }
+impl Served for Snapshot {
+    fn knows(node: &Node) -> Result<(), &'static str> {
+        node.metadata.pod_ip.map(|_| ()).ok_or("node.metadata.pod_ip must be the address of the pod")
     }
 
-    /// The answer to a subscription.
-    pub fn answer(&self, kind: Kind, names: &[String]) -> Option<&Answer> {
-        match kind {
-            Kind::Listeners | Kind::Clusters => self.whole.get(&kind),
-            Kind::Routes | Kind::Endpoints => self.named.get(&(kind, names.first()?.clone())),
-        }
+    fn made(&self, node: &Node) -> Option<Arc<Made>> {
+        self.made(&node.metadata.role, node.metadata.pod_ip?)
+    }
+
+    fn made_at(&self) -> Instant {
+        self.made_at
     }
 }
 
-fn answer(kind: Kind, resources: Vec<Value>) -> Answer {
-    let resources = Value::Array(resources);
-    let digest = Sha256::digest(resources.to_string());
-    let version = hex::encode(&digest[..8]);
-    let body = json!({ "version_info": version, "type_url": kind.type_url(), "resources": resources });
-    Answer { version, body: Bytes::from(body.to_string()) }
+fn make(proxy: &Proxy, bind: IpAddr, names: &Names) -> Made {
+    let source = config::rest_source();
+    Made::new(config::resources(proxy, &Place { bind, source: &source, names }), BTreeMap::new())
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::snapshot::Kind;
+use super::answer::Kind;
 
 /// How long an offer the node did not take is not repeated: it refused it, and would refuse it again.
 const REFUSED: Duration = Duration::from_secs(5);
@@ -91,7 +91,7 @@ impl Ledger {
         // A first answer never waits: the node has asked for it because of what it has already taken.
         let behind = self.clusters.get(&subscription.node).is_some_and(|c| c != clusters);
         let first = since + CLUSTERS_FIRST;
-        if subscription.kind != Kind::Clusters && !has.is_empty() && behind && now < first {
+        if subscription.kind.needs_clusters() && !has.is_empty() && behind && now < first {
             return Decision::HoldUntil(first);
         }
         Decision::Answer

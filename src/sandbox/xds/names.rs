@@ -1,4 +1,4 @@
-//! Addresses of DNS names among failover endpoints. Gloo resolves them itself, every 10 s by default.
+//! Addresses of DNS names among endpoints: the control plane looks them up, as Gloo does every 10 s by default.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -7,13 +7,14 @@ use std::time::Duration;
 use crate::envoy::config::Names;
 use crate::routing::Proxy;
 
-/// Gloo's `failoverUpstreamDnsPollingInterval`.
+/// Between two look-ups (Gloo's `failoverUpstreamDnsPollingInterval`).
 pub const EVERY: Duration = Duration::from_secs(10);
 
 /// The names the endpoints of these proxies use.
 pub fn used<'a>(proxies: impl Iterator<Item = &'a Proxy>) -> BTreeSet<String> {
     let upstreams = proxies.flat_map(|p| p.upstreams.values());
-    let addresses = upstreams.flat_map(|u| u.endpoints().map(|(_, e)| e.address.clone()).collect::<Vec<_>>());
+    let usable = |u: &'a crate::routing::Upstream| u.endpoints().filter(|(_, e)| e.unusable.is_none());
+    let addresses = upstreams.flat_map(|u| usable(u).map(|(_, e)| e.address.clone()).collect::<Vec<_>>());
     addresses.filter(|a| a.parse::<IpAddr>().is_err()).collect()
 }
 
@@ -24,7 +25,7 @@ pub async fn resolve(names: &BTreeSet<String>, before: &Names) -> Names {
         let mut addresses: Vec<IpAddr> = match tokio::net::lookup_host((name.as_str(), 0)).await {
             Ok(all) => all.map(|a| a.ip()).collect(),
             Err(error) => {
-                tracing::warn!(name, %error, "looking up a failover address");
+                tracing::warn!(name, %error, "looking up the address of an endpoint");
                 before.get(name).cloned().unwrap_or_default()
             }
         };

@@ -19,8 +19,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::answer::{Decision, Ledger, Subscription};
-use super::snapshot::{Answer, Kind, Snapshot};
+use super::answer::{Answer, Kind, Made};
+use super::ledger::{Decision, Ledger, Subscription};
 
 /// How long a request is held; shorter than Envoy's own request timeout.
 const HOLD: Duration = Duration::from_secs(25);
@@ -38,28 +38,44 @@ struct DiscoveryRequest {
     resource_names: Vec<String>,
 }
 
-#[derive(Default, Deserialize)]
-struct Node {
+/// Who asks.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Node {
+    /// Its id.
     #[serde(default)]
-    id: String,
+    pub id: String,
+    /// What it says of itself.
     #[serde(default)]
-    metadata: Metadata,
+    pub metadata: Metadata,
 }
 
-#[derive(Default, Deserialize)]
-struct Metadata {
+/// What a node says of itself, as far as some control plane reads it.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Metadata {
+    /// The part it plays (Gloo's `NAMESPACE~PROXY`).
     #[serde(default)]
-    role: String,
-    pod_ip: Option<IpAddr>,
+    pub role: String,
+    /// The address of its pod.
+    pub pod_ip: Option<IpAddr>,
 }
 
-struct Server {
-    snapshots: watch::Receiver<Arc<Snapshot>>,
+/// One state of the world, ready to be served.
+pub trait Served: Send + Sync + 'static {
+    /// Whether a node says enough of itself to be served; the error is answered to it.
+    fn knows(node: &Node) -> Result<(), &'static str>;
+    /// The configuration of a node; nothing while there is none to be had.
+    fn made(&self, node: &Node) -> Option<Arc<Made>>;
+    /// When this state was made.
+    fn made_at(&self) -> Instant;
+}
+
+struct Server<S> {
+    snapshots: watch::Receiver<Arc<S>>,
     ledger: Mutex<Ledger>,
 }
 
 /// Serves the newest snapshot until `shutdown`.
-pub async fn serve(listener: TcpListener, snapshots: watch::Receiver<Arc<Snapshot>>, shutdown: CancellationToken) {
+pub async fn serve<S: Served>(listener: TcpListener, snapshots: watch::Receiver<Arc<S>>, shutdown: CancellationToken) {
     let server = Arc::new(Server { snapshots, ledger: Mutex::default() });
     let tasks = TaskTracker::new();
     loop {
@@ -82,7 +98,7 @@ pub async fn serve(listener: TcpListener, snapshots: watch::Receiver<Arc<Snapsho
     tasks.wait().await;
 }
 
-async fn connection(stream: TcpStream, server: Arc<Server>, shutdown: CancellationToken) {
+async fn connection<S: Served>(stream: TcpStream, server: Arc<Server<S>>, shutdown: CancellationToken) {
     let _ = stream.set_nodelay(true);
     let mut builder = Builder::new(TokioExecutor::new());
     // One stream for each subscription, one subscription for each upstream.
@@ -101,7 +117,7 @@ async fn connection(stream: TcpStream, server: Arc<Server>, shutdown: Cancellati
     }
 }
 
-impl Server {
+impl<S: Served> Server<S> {
     async fn handle(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let Some(kind) = Kind::of_path(request.uri().path()) else {
             return say(StatusCode::NOT_FOUND, "this is an xDS server: POST /v3/discovery:clusters and the like");
@@ -117,10 +133,10 @@ impl Server {
             Ok(asked) => asked,
             Err(error) => return say(StatusCode::BAD_REQUEST, &format!("not a DiscoveryRequest: {error}")),
         };
-        let Some(bind) = asked.node.metadata.pod_ip else {
-            return say(StatusCode::BAD_REQUEST, "node.metadata.pod_ip must be the address of the pod");
-        };
-        match self.wait(kind, asked, bind).await {
+        if let Err(why) = S::knows(&asked.node) {
+            return say(StatusCode::BAD_REQUEST, why);
+        }
+        match self.wait(kind, asked).await {
             Some(answer) => {
                 let mut response = Response::new(Full::new(answer.body));
                 response.headers_mut().insert("content-type", http::HeaderValue::from_static("application/json"));
@@ -131,17 +147,17 @@ impl Server {
     }
 
     /// The answer once there is one; nothing when there is nothing new for [`HOLD`].
-    async fn wait(&self, kind: Kind, asked: DiscoveryRequest, bind: IpAddr) -> Option<Answer> {
+    async fn wait(&self, kind: Kind, asked: DiscoveryRequest) -> Option<Answer> {
         let deadline = Instant::now() + HOLD;
-        let (role, has) = (asked.node.metadata.role, asked.version_info);
-        let subscription = Subscription { node: asked.node.id, kind, names: asked.resource_names };
+        let (node, has) = (asked.node, asked.version_info);
+        let subscription = Subscription { node: node.id.clone(), kind, names: asked.resource_names };
         self.ledger().heard(&subscription, &has);
         let mut snapshots = self.snapshots.clone();
         // The clusters a node takes are news too: routes and endpoints may wait for them.
         let mut tick = Duration::from_millis(2);
         loop {
             let snapshot = snapshots.borrow_and_update().clone();
-            let until = match self.decide(&snapshot, &subscription, &role, bind, &has) {
+            let until = match self.decide(&*snapshot, &subscription, &node, &has) {
                 Ok(answer) => return Some(answer),
                 Err(Some(until)) => until.min(Instant::now() + tick),
                 Err(None) => deadline,
@@ -161,13 +177,12 @@ impl Server {
     /// The answer, or until when to wait (nothing: until something changes).
     fn decide(
         &self,
-        snapshot: &Snapshot,
+        snapshot: &S,
         subscription: &Subscription,
-        role: &str,
-        bind: IpAddr,
+        node: &Node,
         has: &str,
     ) -> Result<Answer, Option<Instant>> {
-        let made = snapshot.made(role, bind).ok_or(None)?;
+        let made = snapshot.made(node).ok_or(None)?;
         let current = made.answer(subscription.kind, &subscription.names).ok_or(None)?;
         let clusters = made.answer(Kind::Clusters, &[]).map(|a| a.version.as_str()).unwrap_or_default();
         let (since, now) = (snapshot.made_at(), Instant::now());

@@ -1,0 +1,187 @@
+//! Publishes a snapshot after every change of what routing needs on one cluster, and keeps what istiod keeps: its own
+//! authority, and the certificate that the API server trusts its webhook by.
+//! What comes in: a client. What goes out: snapshots.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+use serde_json::{Map, Value, json};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::authority;
+use super::certificates::Certificates;
+use super::install::INJECTOR;
+use super::snapshot::{Member, Snapshot};
+use crate::envoy::config::Names;
+use crate::manifest::World;
+use crate::model::name::ClusterName;
+use crate::routing::istio::{MESH_CONFIG, Mesh, workloads};
+use crate::sandbox::controllers::write::base64_of;
+use crate::sandbox::xds::names;
+use crate::sandbox::xds::watch::{Watch, Watched};
+
+const NETWORKING: &str = "networking.istio.io";
+
+/// What routing reads, and what istiod itself keeps.
+const WATCHED: &[Watched] = &[
+    ("", "v1", "Service", "services"),
+    ("", "v1", "Pod", "pods"),
+    ("", "v1", "Node", "nodes"),
+    ("", "v1", "ConfigMap", "configmaps"),
+    ("", "v1", "Secret", "secrets"),
+    ("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices"),
+    (NETWORKING, "v1", "VirtualService", "virtualservices"),
+    (NETWORKING, "v1", "DestinationRule", "destinationrules"),
+    (NETWORKING, "v1", "ServiceEntry", "serviceentries"),
+    (NETWORKING, "v1", "WorkloadEntry", "workloadentries"),
+    (NETWORKING, "v1", "Gateway", "gateways"),
+    (NETWORKING, "v1alpha3", "EnvoyFilter", "envoyfilters"),
+    ("security.istio.io", "v1", "PeerAuthentication", "peerauthentications"),
+    ("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations"),
+];
+
+/// How often certificates are looked at.
+const RENEW: Duration = Duration::from_secs(60);
+/// Between attempts to write what could not be written.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Watches and publishes until `shutdown`. `ca` is what the API server must trust the webhook by.
+pub async fn run(
+    client: Client,
+    cluster: ClusterName,
+    ca: String,
+    publish: watch::Sender<Arc<Snapshot>>,
+    shutdown: CancellationToken,
+) {
+    let mut seen = Watch::new(&client, cluster, WATCHED, trim);
+    let mut certificates = Certificates::default();
+    let mut addresses = Names::new();
+    let (found, mut looked_up) = mpsc::unbounded_channel();
+    let mut looking = false;
+    let mut said = String::new();
+    let mut renew = tokio::time::interval(RENEW);
+    let mut again = false;
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            changed = seen.changed() => if !changed { break },
+            _ = renew.tick() => if !certificates.due(Timestamp::now()) { continue },
+            Some(names) = looked_up.recv() => {
+                looking = false;
+                addresses = names;
+            }
+            () = tokio::time::sleep(RETRY), if again => {}
+        }
+        seen.gather().await;
+        let Some(world) = seen.world() else { continue };
+        let snapshot = snapshot(world, seen.cluster(), &mut certificates, addresses.clone(), &mut said);
+        let wanted = names::used(snapshot.proxies());
+        if !looking && wanted.iter().any(|name| !addresses.contains_key(name)) {
+            // Looking up takes its time when nobody answers: nothing else waits for it.
+            looking = true;
+            let (known, found) = (addresses.clone(), found.clone());
+            tokio::spawn(async move { drop(found.send(names::resolve(&wanted, &known).await)) });
+        }
+        publish.send_replace(Arc::new(snapshot));
+        let kept = keep(&client, world, seen.cluster(), &ca).await;
+        again = kept.is_err();
+        if let Err(error) = kept {
+            tracing::debug!(%error, "istiod: writing");
+        }
+    }
+}
+
+fn snapshot(
+    world: &World,
+    cluster: &ClusterName,
+    certificates: &mut Certificates,
+    names: Names,
+    said: &mut String,
+) -> Snapshot {
+    let mesh = Mesh::read(world, cluster);
+    let config = mesh.config();
+    let authority = authority::of(world, cluster, &config.namespace).unwrap_or_else(|wrong| {
+        if *said != wrong {
+            tracing::warn!("istiod of {cluster}: {wrong}; workloads get no certificates");
+        }
+        *said = wrong;
+        None
+    });
+    let mut members = BTreeMap::new();
+    if let Some(authority) = &authority {
+        certificates.follow(authority);
+    }
+    for workload in workloads(world, cluster) {
+        let Ok(address) = workload.address.parse::<IpAddr>() else { continue };
+        let identity = workload.identity(&config.trust_domain);
+        let secrets = authority.as_ref().map(|a| certificates.secrets(a, &identity, Timestamp::now()));
+        let secrets = secrets.transpose().unwrap_or_else(|error| {
+            tracing::warn!(%error, identity, "istiod: issuing a certificate");
+            None
+        });
+        let member = Member { proxy: mesh.proxy(&workload), address, secrets: secrets.unwrap_or_default() };
+        members.insert(format!("{}.{}", workload.name, workload.namespace), member);
+    }
+    Snapshot::new(members, names)
+}
+
+/// Makes istiod's own authority where nobody gave one, and puts the webhook's certificate where the API server looks.
+async fn keep(client: &Client, world: &World, cluster: &ClusterName, ca: &str) -> anyhow::Result<()> {
+    let mesh = Mesh::read(world, cluster);
+    let config = mesh.config();
+    if config.object.is_some() && matches!(authority::of(world, cluster, &config.namespace), Ok(None)) {
+        let secret = authority::own(&config.namespace, &config.trust_domain, Timestamp::now())?;
+        let api = api(client, ("", "v1", "Secret", "secrets"), Some(&config.namespace));
+        match api.create(&PostParams::default(), &serde_json::from_value(secret)?).await {
+            Err(kube::Error::Api(answer)) if answer.code == 409 => {}
+            made => drop(made?),
+        }
+    }
+    let wanted = base64_of(ca);
+    for (key, body) in world.all(cluster.as_str(), "admissionregistration.k8s.io", "MutatingWebhookConfiguration") {
+        let webhooks = body["webhooks"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let wrong = |w: &&Value| w["clientConfig"]["caBundle"] != json!(wanted);
+        if key.name != INJECTOR || !webhooks.iter().any(|w| wrong(&w)) {
+            continue;
+        }
+        let operations: Vec<Value> = (0..webhooks.len())
+            .map(|i| json!({"op": "add", "path": format!("/webhooks/{i}/clientConfig/caBundle"), "value": wanted}))
+            .collect();
+        let patch = serde_json::from_value(Value::Array(operations))?;
+        let kind =
+            ("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations");
+        let params = PatchParams { field_manager: Some("istiod".into()), ..PatchParams::default() };
+        api(client, kind, None).patch(INJECTOR, &params, &Patch::Json::<()>(patch)).await?;
+    }
+    Ok(())
+}
+
+fn api(client: &Client, (group, version, kind, plural): Watched, namespace: Option<&str>) -> Api<DynamicObject> {
+    let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural);
+    match namespace {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+        None => Api::all_with(client.clone(), &resource),
+    }
+}
+
+/// Keys and settings of others are not kept in memory.
+fn trim(kind: &str, object: &mut Map<String, Value>) {
+    let name = object.get("metadata").and_then(|m| m.get("name")).and_then(Value::as_str).unwrap_or_default();
+    let keep = match kind {
+        "Secret" => {
+            let tls = object.get("type").and_then(Value::as_str) == Some("kubernetes.io/tls");
+            tls || [crate::pki::CACERTS, authority::OWN].contains(&name)
+        }
+        "ConfigMap" => name == MESH_CONFIG,
+        _ => true,
+    };
+    if !keep {
+        object.remove("data");
+    }
+}
