@@ -57,6 +57,8 @@ commands! {
     scheme => Scheme,
     /// Routes at the edge: add, remove
     route => Route,
+    /// Members of the fleet and their credentials: register, list, show, renew, deregister
+    cluster => Cluster,
     /// Certificates for mutual TLS between gateways: generate, install, status
     certs => Certs,
     /// Who serves now, since when and why

@@ -90,7 +90,7 @@ pub async fn go(
     Ok(exit(&view, &report))
 }
 
-fn agree(ctx: &Ctx, args: &WriteArgs, verb: &str, plan: &Plan, writes: usize) -> Result<(), Failure> {
+pub(super) fn agree(ctx: &Ctx, args: &WriteArgs, verb: &str, plan: &Plan, writes: usize) -> Result<(), Failure> {
     if args.yes {
         return Ok(());
     }
@@ -183,7 +183,7 @@ async fn next_plan(
     Ok((last, false))
 }
 
-async fn write_once(
+pub(super) async fn write_once(
     ctx: &Ctx,
     clients: &Clients,
     plan: &Plan,
@@ -207,7 +207,7 @@ async fn write_once(
 }
 
 /// One row per object in the order of the first plan; a later round replaces what an earlier one said.
-fn gather(rows: &mut IndexMap<ObjectKey, Row>, plan: &Plan, report: &Report) {
+pub(super) fn gather(rows: &mut IndexMap<ObjectKey, Row>, plan: &Plan, report: &Report) {
     let mut put = |key: &ObjectKey, action: Option<Action>, result: Ended, why: Option<String>| {
         // What a round finds as it should be was written by the round before.
         if result == Ended::Unchanged && rows.get(key).is_some_and(|r| r.result.is_done()) {
@@ -228,7 +228,7 @@ fn gather(rows: &mut IndexMap<ObjectKey, Row>, plan: &Plan, report: &Report) {
     }
 }
 
-fn ended(written: &Written) -> Ended {
+pub(super) fn ended(written: &Written) -> Ended {
     match (&written.outcome.result, written.change.action) {
         (WriteResult::Created, _) => Ended::Created,
         (WriteResult::Updated, Action::Release) => Ended::Released,
@@ -240,7 +240,7 @@ fn ended(written: &Written) -> Ended {
 }
 
 /// The exit code: all done, none, or some; and of none, whether a cluster was away or said no.
-fn exit(view: &ApplyReport, last: &Report) -> Exit {
+pub(super) fn exit(view: &ApplyReport, last: &Report) -> Exit {
     let failed = view.summary.failed + view.summary.held;
     let wrote = view.objects.iter().any(|r| r.result.is_done() && r.result != Ended::Unchanged);
     let away = last.held.iter().any(|h| h.unreachable)

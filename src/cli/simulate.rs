@@ -256,7 +256,7 @@ fn worse(a: Exit, b: Exit) -> Exit {
 }
 
 /// The kubeconfig files in use, as absolute paths: `restore` must find them from any directory.
-fn kubeconfig_files(ctx: &Ctx) -> Vec<PathBuf> {
+pub(super) fn kubeconfig_files(ctx: &Ctx) -> Vec<PathBuf> {
     let absolute = |p: PathBuf| std::path::absolute(&p).unwrap_or(p);
     match (&ctx.global.kubeconfig, std::env::var_os("KUBECONFIG").filter(|v| !v.is_empty())) {
         (Some(file), _) => vec![absolute(file.clone())],

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use kube::config::Kubeconfig;
-
 use super::Ctx;
 use crate::cluster::Clients;
 use crate::drill::journal::{Journal, Record};
@@ -104,18 +102,7 @@ fn clients(ctx: &Ctx, record: &Record) -> Result<Clients, Failure> {
         Some(file) => vec![file.clone()],
         None => record.kubeconfig.clone(),
     };
-    let mut kubeconfig: Option<Kubeconfig> = None;
-    for file in files {
-        let read = Kubeconfig::read_from(&file).map_err(|e| unreadable(e.into()))?;
-        kubeconfig = Some(match kubeconfig {
-            Some(first) => first.merge(read).map_err(|e| unreadable(e.into()))?,
-            None => read,
-        });
-    }
-    let kubeconfig = match kubeconfig {
-        Some(kubeconfig) => kubeconfig,
-        None => Kubeconfig::read().map_err(|e| unreadable(e.into()))?,
-    };
+    let kubeconfig = crate::cluster::merged(&files).map_err(unreadable)?;
     let used = record.contexts.iter().filter(|(c, _)| record.deeds.iter().any(|d| d.cluster == **c));
     Ok(Clients::new(used.map(|(c, k)| (c.clone(), k.clone())), kubeconfig)?)
 }

@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
+use base64::Engine as _;
 use indexmap::IndexMap;
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio::sync::OnceCell;
 
+use crate::compile::membership::Endpoint;
 use crate::model::fleet::Fleet;
 use crate::model::name::ClusterName;
 use crate::model::problem::Problem;
@@ -93,6 +96,32 @@ impl Clients {
         self.entries.get(cluster).map(|e| e.context.as_str())
     }
 
+    /// How a cluster's API server is reached, as the kubeconfig says: the address, its CA inline, what else belongs to
+    /// the way there. The user's own credential is no part of it.
+    ///
+    /// # Errors
+    /// When the context names no server, or the CA's file cannot be read.
+    pub fn endpoint(&self, cluster: &str) -> anyhow::Result<Endpoint> {
+        let context = self.context(cluster).with_context(|| format!("`{cluster}` is not a cluster of the fleet"))?;
+        let named = self.kubeconfig.contexts.iter().find(|c| c.name == context).and_then(|c| c.context.as_ref());
+        let name = &named.with_context(|| format!("the context `{context}` is empty"))?.cluster;
+        let found = self.kubeconfig.clusters.iter().find(|c| c.name == *name).and_then(|c| c.cluster.as_ref());
+        let found = found.with_context(|| format!("the kubeconfig has no cluster `{name}`"))?;
+        let server = found.server.clone().with_context(|| format!("the cluster `{name}` has no server"))?;
+        let ca = match (&found.certificate_authority_data, &found.certificate_authority) {
+            (Some(data), _) => Some(base64::engine::general_purpose::STANDARD.decode(data)?),
+            (None, Some(file)) => Some(std::fs::read(file).with_context(|| format!("reading {file}"))?),
+            (None, None) => None,
+        };
+        Ok(Endpoint {
+            server,
+            ca: ca.map(String::from_utf8).transpose().context("the CA is not PEM")?,
+            tls_server_name: found.tls_server_name.clone(),
+            proxy_url: found.proxy_url.clone(),
+            insecure: found.insecure_skip_tls_verify.unwrap_or(false),
+        })
+    }
+
     /// The client of a cluster. Making it reads files and may run a credential plugin; it does not connect.
     pub async fn client(&self, cluster: &str) -> Result<Client, Trouble> {
         let unknown = || Trouble::Unreachable(format!("`{cluster}` is not a cluster of the fleet"));
@@ -100,6 +129,32 @@ impl Clients {
         let made = entry.client.get_or_try_init(|| make(&self.kubeconfig, &entry.context)).await;
         made.cloned().map_err(|e| Trouble::Unreachable(format!("context `{}`: {e:#}", entry.context)))
     }
+}
+
+/// One kubeconfig of several files, the first one winning; of the default places when there are none.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn merged(files: &[PathBuf]) -> anyhow::Result<Kubeconfig> {
+    let mut all: Option<Kubeconfig> = None;
+    for file in files {
+        let read = Kubeconfig::read_from(file)?;
+        all = Some(match all {
+            Some(first) => first.merge(read)?,
+            None => read,
+        });
+    }
+    all.map_or_else(|| Ok(Kubeconfig::read()?), Ok)
+}
+
+/// A client from a kubeconfig's text, as whoever reads a registration makes one.
+///
+/// # Errors
+/// When it is no kubeconfig, or its parts do not fit together.
+pub async fn of_text(kubeconfig: &str) -> anyhow::Result<Client> {
+    let kubeconfig = Kubeconfig::from_yaml(kubeconfig).context("the kubeconfig cannot be read")?;
+    let context = kubeconfig.current_context.clone().context("the kubeconfig has no current-context")?;
+    make(&kubeconfig, &context).await
 }
 
 async fn make(kubeconfig: &Kubeconfig, context: &str) -> anyhow::Result<Client> {

@@ -5,6 +5,7 @@
 pub mod address;
 mod apply;
 mod clients;
+mod credential;
 mod forward;
 mod kinds;
 mod observe;
@@ -13,7 +14,8 @@ mod wait;
 mod write;
 
 pub use apply::{Event, Held, Report, Written, apply, stop_on_ctrl_c};
-pub use clients::{Clients, Trouble, trouble_of};
+pub use clients::{Clients, Trouble, merged, trouble_of};
+pub use credential::{Asked, Verified, allowed, identity, mint, verify};
 pub use forward::{Forward, PodAddress, http, listen, open, pod_behind, pods_with};
 pub use kinds::{Kind, KindOf, url_of};
 pub use observe::{Want, observe};

@@ -7,6 +7,7 @@ pub mod facts;
 mod foreign;
 pub mod gloo;
 pub mod istio;
+pub mod membership;
 pub mod retry;
 pub mod routes;
 mod site;

@@ -7,16 +7,20 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use etcetera::BaseStrategy;
 
-/// The directory of drills; made if need be, readable by its owner alone.
-pub fn directory() -> anyhow::Result<PathBuf> {
-    let base = match std::env::var_os("FAILCTL_STATE_DIR").filter(|v| !v.is_empty()) {
-        Some(dir) => PathBuf::from(dir),
+/// Where failctl keeps what must outlive a command; not made yet.
+pub fn base() -> anyhow::Result<PathBuf> {
+    match std::env::var_os("FAILCTL_STATE_DIR").filter(|v| !v.is_empty()) {
+        Some(dir) => Ok(PathBuf::from(dir)),
         None => {
             let home = etcetera::choose_base_strategy().context("no home directory; set FAILCTL_STATE_DIR")?;
-            home.state_dir().unwrap_or_else(|| home.data_dir()).join("failctl")
+            Ok(home.state_dir().unwrap_or_else(|| home.data_dir()).join("failctl"))
         }
-    };
-    let dir = base.join("drills");
+    }
+}
+
+/// The directory of drills; made if need be, readable by its owner alone.
+pub fn directory() -> anyhow::Result<PathBuf> {
+    let dir = base()?.join("drills");
     make(&dir)?;
     Ok(dir)
 }

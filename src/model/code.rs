@@ -1,6 +1,6 @@
 //! The stable codes of problems and findings, each with the sentence that documents it.
 //! A code is never reused. `FCT01..` reading, `FCT02..` meaning, `FCT03..` the Gloo targets,
-//! `FCT05..` objects in clusters, `FCT06..` drills and status.
+//! `FCT05..` objects in clusters, `FCT06..` drills and status, `FCT07..` membership.
 
 /// Every code with its sentence, in order.
 pub const ALL: &[(&str, &str)] = &[
@@ -144,4 +144,10 @@ pub const ALL: &[(&str, &str)] = &[
     ("FCT0639", "no route leads to the service"),
     ("FCT0641", "an installed certificate cannot be read"),
     ("FCT0642", "callers of a mesh that are served by different priorities"),
+    ("FCT0701", "one cluster under two names: it would fail over to itself"),
+    ("FCT0702", "a name that is registered already, for another cluster"),
+    ("FCT0703", "a cluster that neither Gloo Federation nor another cluster's Istio would use: nothing to register"),
+    ("FCT0704", "an API server's address that only the machine itself can reach"),
+    ("FCT0705", "a cluster that FailoverSchemes still name"),
+    ("FCT0706", "a cluster that the fleet document does not have"),
 ];

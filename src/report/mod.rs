@@ -5,6 +5,7 @@ pub mod applied;
 pub mod certificates;
 pub mod diff;
 pub mod drill;
+pub mod membership;
 pub mod plan;
 pub mod status;
 pub mod table;

@@ -118,6 +118,24 @@ fn only_cluster_write_writes_to_users_clusters() {
     assert!(code(&mine).contains("Method::PATCH"), "cluster/write.rs is where writing happens");
 }
 
+/// Ways to create through the Kubernetes client that are no objects of their own.
+const POSTS: [&str; 2] = ["serviceaccounts/{account}/token", "selfsubjectaccessreviews"];
+
+#[test]
+fn only_cluster_credential_asks_for_tokens_and_for_what_one_may() {
+    let mine = source().join("cluster/credential.rs");
+    let sandbox = source().join("sandbox");
+    let elsewhere: Vec<_> = rust_files(&source())
+        .into_iter()
+        .filter(|p| *p != mine && !p.starts_with(&sandbox))
+        .filter(|p| POSTS.iter().any(|w| code(p).contains(w)))
+        .collect();
+    assert!(elsewhere.is_empty(), "ask cluster::mint and cluster::allowed instead: {elsewhere:?}");
+    let own = code(&mine);
+    assert!(POSTS.iter().all(|w| own.contains(w)), "cluster/credential.rs is where credentials come from");
+    assert_eq!(own.matches("Request::post(").count(), 1, "one way to send them");
+}
+
 #[test]
 fn every_module_says_what_it_is() {
     let silent: Vec<_> =

@@ -7,6 +7,7 @@ mod bad_input;
 mod certificates;
 mod certs;
 mod child;
+mod cluster;
 mod compile_laws;
 mod completion;
 mod delete;

@@ -1,0 +1,65 @@
+//! `failctl cluster`: who is a member of the fleet, and with which credentials.
+
+mod deregister;
+mod enroll;
+mod journal;
+mod list;
+mod register;
+mod renew;
+mod roll;
+mod show;
+mod undo;
+
+use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
+
+use super::Ctx;
+use super::documents::DocumentArgs;
+use crate::error::{Exit, Failure};
+
+/// Arguments of `failctl cluster`.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// What to do
+    #[command(subcommand)]
+    pub action: Action,
+}
+
+/// What can be done.
+#[derive(clap::Subcommand, Debug)]
+pub enum Action {
+    /// Give a cluster to Gloo Federation and to the other clusters' Istio: account, credential, registration
+    Register(register::Args),
+    /// List members: where they are registered, until when their credentials are good, whether these work
+    List(list::Args),
+    /// Show one member: every registration, its account, what its credential may do
+    Show(show::Args),
+    /// Replace credentials before they end; the old ones stay good meanwhile
+    Renew(renew::Args),
+    /// Take a cluster out, wherever it is registered; works when the cluster is dead
+    Deregister(deregister::Args),
+    /// Take back what an interrupted registration left
+    Undo(undo::Args),
+}
+
+/// Runs the command.
+pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
+    match args.action {
+        Action::Register(args) => register::run(args, ctx),
+        Action::List(args) => list::run(args, ctx),
+        Action::Show(args) => show::run(args, ctx),
+        Action::Renew(args) => renew::run(args, ctx),
+        Action::Deregister(args) => deregister::run(args, ctx),
+        Action::Undo(args) => undo::run(args, ctx),
+    }
+}
+
+/// Names for the shell to complete: the clusters of the default document.
+fn names() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &std::ffi::OsStr| {
+        let sources = DocumentArgs::default().sources().unwrap_or_default();
+        let read = crate::spec::read(sources).map(|d| d.fleet).unwrap_or_default();
+        let typed = typed.to_string_lossy();
+        let names = read.clusters.keys().map(|c| c.as_str()).filter(|c| c.starts_with(&*typed));
+        names.map(CompletionCandidate::new).collect()
+    })
+}
