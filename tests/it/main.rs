@@ -1,6 +1,7 @@
 //! Every integration test, in one binary.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test fails by panicking, and its name is its documentation")]
 
+mod api_promises;
 mod apply;
 mod architecture;
 mod bad_input;
@@ -22,6 +23,7 @@ mod generated;
 mod gloo_gateways;
 mod gloo_golden;
 mod gloo_guide;
+mod ground;
 mod init;
 mod istio_golden;
 mod kubectl;

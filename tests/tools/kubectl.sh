@@ -16,20 +16,8 @@ fi
 if found=$(command -v kubectl) && new_enough "$found"; then
   echo "$found"; exit 0
 fi
-
-key=$(cat "$here/kubectl/go.mod" "$here/kubectl/go.sum" | sha256sum | cut -c1-16)
-cache="${XDG_CACHE_HOME:-$HOME/.cache}/failctl-tests/kubectl-$key"
-if [ ! -x "$cache/kubectl" ]; then
-  command -v go >/dev/null || {
-    echo "the tests need kubectl 1.31 or later on PATH or in \$KUBECTL, or Go 1.25 or later to build one; neither was found" >&2
-    exit 1
-  }
-  mkdir -p "$cache"
-  exec 9>"$cache/lock"; flock 9
-  if [ ! -x "$cache/kubectl" ]; then
-    echo "building kubectl from its Go module (once)" >&2
-    (cd "$here/kubectl" && go build -o "$cache/kubectl.new" k8s.io/kubernetes/cmd/kubectl) >&2
-    mv "$cache/kubectl.new" "$cache/kubectl"
-  fi
-fi
-echo "$cache/kubectl"
+folder=$("$here/../controlplane/build.sh" kubectl) || {
+  echo "the tests need kubectl 1.31 or later on PATH or in \$KUBECTL, or a Go to build one with" >&2
+  exit 1
+}
+echo "$folder/kubectl"

@@ -1,14 +1,14 @@
 //! Two servers in one kubeconfig, as a fleet has them.
 
-use failctl::sandbox::api::{ApiConfig, Server};
-
 use super::{Cluster, SETTINGS, WEB};
+use crate::ground::ApiServer;
 
 #[test]
 fn two_clusters_in_one_kubeconfig_keep_their_objects_apart() {
-    let cluster = Cluster::start();
-    let second = ApiConfig::new("second", ([127, 0, 0, 1], 0).into());
-    let second = cluster.runtime.block_on(Server::start(second)).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let mut servers = runtime.block_on(ApiServer::start_many(2)).into_iter();
+    let (first, second) = (servers.next().unwrap(), servers.next().unwrap());
+    let cluster = Cluster::over(first, runtime);
     let config = serde_json::to_string(&second.kubeconfig("gloo-fed-2")).unwrap();
     let other = cluster.file("second", &config).display().to_string();
     let first = cluster.home.path().join("kubeconfig").display().to_string();
@@ -34,6 +34,6 @@ fn two_clusters_in_one_kubeconfig_keep_their_objects_apart() {
     assert_eq!(kubectl("gloo-fed-2", "get deploy web -o jsonpath={.spec.replicas}", ""), "0");
     kubectl("test", "delete deploy web", "");
     assert!(kubectl("gloo-fed-2", "get deploy", "").contains("web"));
-    cluster.runtime.block_on(second.stop()).unwrap();
+    drop(second);
     assert_eq!(kubectl("test", "get cm settings -o name", ""), "configmap/settings\n");
 }

@@ -1,4 +1,4 @@
-//! The real kubectl against the sandbox's API server over HTTPS, verb by verb.
+//! The real kubectl against an API server over HTTPS, verb by verb: the sandbox's here, a real one in the control-plane ring.
 
 mod access;
 mod applying;
@@ -14,31 +14,35 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use failctl::sandbox::api::{ApiConfig, Server};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use super::support;
+use crate::ground::ApiServer;
+use crate::support;
 
 /// How long kubectl may take for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An API server and a place for kubectl's files.
 struct Cluster {
-    server: Server,
-    runtime: Runtime,
+    server: ApiServer,
+    _runtime: Runtime,
     home: TempDir,
 }
 
 impl Cluster {
     fn start() -> Cluster {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let server = runtime.block_on(Server::start(ApiConfig::new("test", ([127, 0, 0, 1], 0).into()))).unwrap();
+        let server = runtime.block_on(ApiServer::start());
+        Cluster::over(server, runtime)
+    }
+
+    fn over(server: ApiServer, runtime: Runtime) -> Cluster {
         let home = tempfile::tempdir().unwrap();
         let config = serde_json::to_string(&server.kubeconfig("test")).unwrap();
         std::fs::write(home.path().join("kubeconfig"), config).unwrap();
-        Cluster { server, runtime, home }
+        Cluster { server, _runtime: runtime, home }
     }
 
     /// A file for kubectl to read.

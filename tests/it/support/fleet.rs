@@ -1,5 +1,5 @@
-//! Two clusters in this process, as failctl sees them through a kubeconfig: the sandbox's API behind plain HTTP, where
-//! a test can count requests, break them, or stop the world in the middle of one.
+//! Two clusters as failctl sees them through a kubeconfig: API servers (see `ground`) behind plain HTTP, where a test can
+//! count requests, break them, or stop the world in the middle of one.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use failctl::sandbox::{api, crds};
+use failctl::sandbox::crds;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use kube::Client;
 use serde_json::{Value, json};
+
+use crate::ground::ApiServer;
 
 /// What happens to requests that write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,6 +114,7 @@ pub struct Cluster {
     pub log: Arc<Mutex<Vec<String>>>,
     front: Front,
     task: Mutex<tokio::task::JoinHandle<()>>,
+    _server: ApiServer,
 }
 
 impl Cluster {
@@ -190,8 +193,10 @@ impl Ground {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let dir = tempfile::tempdir().unwrap();
         let stall = Arc::new(Stall::default());
-        let clusters = ["local", "remote"].map(|name| (name, runtime.block_on(start(stall.clone()))));
-        let ground = Ground { dir, clusters: clusters.into(), stall, runtime };
+        let servers = runtime.block_on(ApiServer::start_many(2));
+        let named = ["local", "remote"].into_iter().zip(servers);
+        let clusters = named.map(|(name, server)| (name, runtime.block_on(start(server, stall.clone())))).collect();
+        let ground = Ground { dir, clusters, stall, runtime };
         for (name, contexts) in [("local", "gloo-fed"), ("remote", "gloo-fed-2")] {
             let federation = if name == "local" { crds::federation() } else { Vec::new() };
             for crd in crds::gloo().into_iter().chain(federation) {
@@ -429,8 +434,8 @@ pub fn users_routes() -> Value {
     })
 }
 
-async fn start(stall: Arc<Stall>) -> Cluster {
-    let client = api::in_process().unwrap();
+async fn start(server: ApiServer, stall: Arc<Stall>) -> Cluster {
+    let client = server.client().await;
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let front = Front {
@@ -443,7 +448,7 @@ async fn start(stall: Arc<Stall>) -> Cluster {
     };
     let (writes, log) = (front.writes.clone(), front.log.clone());
     let task = Mutex::new(tokio::spawn(listen(listener, front.clone())));
-    Cluster { client, address, writes, log, front, task }
+    Cluster { client, address, writes, log, front, task, _server: server }
 }
 
 async fn listen(listener: tokio::net::TcpListener, front: Front) {

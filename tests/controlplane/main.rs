@@ -1,0 +1,23 @@
+//! Real control planes: the tests of the other rings on real API servers, and what only real ones can say.
+//!
+//! `cargo test --test controlplane` runs it; plain `cargo test` does not. See docs/testing.md.
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test fails by panicking, and its name is its documentation")]
+
+mod applies;
+mod coming_up;
+mod ground;
+mod kit;
+
+// The same source as in the other rings, with another ground under it.
+#[path = "../it/api_promises.rs"]
+mod api_promises;
+#[path = "../it/apply.rs"]
+mod apply;
+#[path = "../it/delete.rs"]
+mod delete;
+#[path = "../it/diff.rs"]
+mod diff;
+#[path = "../it/kubectl/mod.rs"]
+mod kubectl;
+#[path = "../it/support/mod.rs"]
+mod support;
