@@ -95,6 +95,8 @@ pub fn shown(key: &ObjectKey, object: &Value) -> Value {
         let annotations = object.get_mut("metadata").and_then(|m| m.get_mut("annotations"));
         annotations.and_then(|a| a.get_mut(last)).into_iter().for_each(|v| *v = masked(v));
     }
+    // As kubectl shows differences: what is there and what is wanted come in orders of their own.
+    object.sort_all_objects();
     object
 }
 

@@ -302,11 +302,11 @@ fn wait_ends_when_everything_is_accepted_and_fails_when_something_is_rejected() 
         ground.patch_as("local", "federation", "FailoverScheme", "color/status", scheme);
     };
     say("FAILED");
-    let ran = ground.run(&["apply", "--yes", "--wait", "--timeout", "5s"]);
+    let ran = ground.run(&["apply", "--yes", "--wait", "--timeout", "20s"]);
     assert_eq!(ran.code, Some(1), "{}", ran.err);
     assert!(ran.err.contains("color is rejected: no such cluster"), "{}", ran.err);
     say("ACCEPTED");
-    assert_eq!(ground.run(&["apply", "--yes", "--wait", "--timeout", "5s"]).code, Some(0));
+    assert_eq!(ground.run(&["apply", "--yes", "--wait", "--timeout", "20s"]).code, Some(0));
 }
 
 #[test]

@@ -18,8 +18,8 @@ impl ApiServer {
     /// Starts several; a test that needs two asks for both at once.
     pub async fn start_many(count: usize) -> Vec<ApiServer> {
         let mut servers = Vec::new();
-        for _ in 0..count {
-            let mut config = ApiConfig::new("test", ([127, 0, 0, 1], 0).into());
+        for number in 0..count {
+            let mut config = ApiConfig::new(&format!("cluster-{number}"), ([127, 0, 0, 1], 0).into());
             config.service_addresses = Some([10, 96, 0, 1].into());
             servers.push(ApiServer(Server::start(config).await.unwrap()));
         }

@@ -50,8 +50,13 @@ pub fn of(kind: &Resource, object: &Value) -> Value {
     {
         metadata.shift_remove("namespace");
     }
-    json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata,
-        "spec": {"replicas": number(&wanted)}, "status": {"replicas": number(&there), "selector": selector}})
+    // As Kubernetes writes its type: a wish for none is left out, as is a selector that is not there.
+    let wanted = Some(number(&wanted)).filter(|n| *n != 0).map_or_else(|| json!({}), |n| json!({"replicas": n}));
+    let mut status = json!({"replicas": number(&there)});
+    if !selector.is_empty() {
+        status["selector"] = selector.into();
+    }
+    json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": wanted, "status": status})
 }
 
 /// The object with the number of replicas a Scale wants.
@@ -81,6 +86,24 @@ pub fn onto(kind: &Resource, object: &Value, scale: &Value) -> Result<Value, Sta
     Ok(object)
 }
 
+/// Records who owns the number. Kubernetes tracks the Scale, in which none is left out: who scales to none owns nothing,
+/// and who owned the number before does so no longer.
+fn track(work: &Work, live: &Value, new: &mut Value) {
+    let (wanted, ..) = paths(work.kind);
+    let pen = work.options.pen(Some(Sub::Scale));
+    let none = |object: &Value| object.pointer(&wanted).and_then(Value::as_i64).unwrap_or(0) == 0;
+    if !none(new) || none(live) {
+        return pieces::track(work.kind, Some(live), new, &pen);
+    }
+    let (parent, field) = wanted.rsplit_once('/').unwrap_or(("", &wanted));
+    let part = |new: &mut Value| new.pointer_mut(parent).and_then(Value::as_object_mut)?.shift_remove(field);
+    let number = part(new);
+    pieces::track(work.kind, Some(live), new, &pen);
+    if let Some((fields, number)) = new.pointer_mut(parent).and_then(Value::as_object_mut).zip(number) {
+        fields.insert(field.into(), number);
+    }
+}
+
 impl Work<'_> {
     /// PUT of a Scale.
     ///
@@ -90,9 +113,7 @@ impl Work<'_> {
         let live = self.live(name)?;
         let new = onto(self.kind, &live, scale)?;
         self.check_version(&live, &new, name)?;
-        self.store_over(&live, new, Some(Sub::Scale), |work, live, new| {
-            pieces::track(work.kind, Some(live), new, &work.options.pen(Some(Sub::Scale)));
-        })
+        self.store_over(&live, new, Some(Sub::Scale), track)
     }
 
     /// PATCH of a Scale, in any form; an apply owns the number of replicas.

@@ -163,6 +163,15 @@ impl Status {
         status
     }
 
+    /// 422: a patch whose result cannot be read strictly; the whole of it is what is called invalid.
+    pub fn unfit_patch(patched: &Value, why: &str) -> Self {
+        let cause = Cause::invalid("patch", &Value::from(patched.to_string()), why);
+        let mut status = Status::new(422, "Invalid", format!(" \"\" is invalid: {}: {}", cause.field, cause.message));
+        let cause = json!({"reason": cause.reason, "message": cause.message, "field": cause.field});
+        status.0["details"] = json!({"causes": [cause]});
+        status
+    }
+
     /// 500: a defect or a full disk, told as it is.
     pub fn internal(message: impl std::fmt::Display) -> Self {
         Status::new(500, "InternalError", format!("Internal error occurred: {message}"))

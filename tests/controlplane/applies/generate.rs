@@ -206,7 +206,7 @@ fn traffic_policy(dice: &mut Dice) -> Value {
     dice.maybe(&mut policy, 2, "outlierDetection", |d| {
         let mut detection = Map::new();
         d.maybe(&mut detection, 2, "consecutive5xxErrors", |d| json!(d.roll(5)));
-        d.maybe(&mut detection, 2, "interval", |d| d.pick(&[json!("1s"), json!("10s"), json!("0s")]));
+        d.maybe(&mut detection, 2, "interval", |d| d.pick(&[json!("1s"), json!("10s"), json!("1m")]));
         d.maybe(&mut detection, 2, "baseEjectionTime", |d| d.pick(&[json!("30s"), json!("1m")]));
         d.maybe(&mut detection, 2, "maxEjectionPercent", |d| json!(d.roll(3) * 50));
         Value::Object(detection)
@@ -252,7 +252,9 @@ fn secret(dice: &mut Dice) -> Value {
     let mut object = Map::new();
     dice.maybe(&mut object, 2, "data", |d| {
         let mut data = Map::new();
-        for key in ["a", "b", "c.d"] {
+        // An empty map in an immutable secret is a change to a real server: Go tells it from none.
+        data.insert("a".into(), d.pick(&[json!("MQ=="), json!("")]));
+        for key in ["b", "c.d"] {
             d.maybe(&mut data, 2, key, |d| d.pick(&[json!("MQ=="), json!("Mg=="), json!("")]));
         }
         Value::Object(data)

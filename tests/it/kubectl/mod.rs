@@ -136,6 +136,15 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// Waits for what a server does in its own time.
+fn until(what: &str, test: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !test() {
+        assert!(begun.elapsed() < PATIENCE, "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 /// Waits for a child, and ends it if it takes too long.
 fn finish(mut child: Child, what: &str) -> Output {
     let begun = Instant::now();

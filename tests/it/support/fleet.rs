@@ -289,6 +289,7 @@ impl Ground {
                         .iter()
                         .for_each(|f| drop(metadata.shift_remove(*f)));
                     let name = metadata["name"].as_str().unwrap().to_string();
+                    given_out(&mut item["spec"]);
                     world.insert(format!("{cluster} {kind} {name}"), item);
                 }
             }
@@ -349,7 +350,9 @@ impl Ground {
         for (name, cluster) in &self.clusters {
             text = text.replace(&cluster.address.to_string(), &format!("<{name}>"));
         }
-        text.replace(&self.dir.path().display().to_string(), "<dir>")
+        let text = text.replace(&self.dir.path().display().to_string(), "<dir>");
+        let text = regex::Regex::new(r"nodePort: \d+").unwrap().replace_all(&text, "nodePort: <given>");
+        regex::Regex::new(r#""?10\.96\.\d+\.\d+"?"#).unwrap().replace_all(&text, "<given>").into_owned()
     }
 
     /// A cluster goes away: nobody listens any more.
@@ -384,6 +387,20 @@ impl Ground {
         while !test() {
             assert!(std::time::Instant::now() < end, "in vain: {what}");
             std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// Replaces what a server gives out by chance.
+fn given_out(spec: &mut Value) {
+    for field in ["clusterIP", "clusterIPs"] {
+        if let Some(value) = spec.get_mut(field) {
+            *value = "given".into();
+        }
+    }
+    for port in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(value) = port.get_mut("nodePort") {
+            *value = "given".into();
         }
     }
 }

@@ -7,7 +7,7 @@ mod pods;
 mod validate;
 
 use serde_json::{Map as Object, Value, json};
-pub use validate::validate;
+pub use validate::{externally_accessible, validate};
 
 use super::schema::Shape;
 

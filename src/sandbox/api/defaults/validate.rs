@@ -129,9 +129,38 @@ fn service(object: &Value, old: Option<&Value>, errors: &mut Errors) {
             port(each.get("targetPort"), &format!("spec.ports[{i}].targetPort"), errors);
         }
     }
+    external_traffic(spec, errors);
     let still = |o: &Value| o.pointer("/spec/type").is_some_and(|t| t != "ExternalName");
     if old.is_some_and(still) && still(object) && old.is_some_and(|o| o.pointer("/spec/clusterIP").is_some()) {
         errors.immutable(object, old, "/spec/clusterIP", "spec.clusterIP");
+    }
+}
+
+/// What may be said about traffic from outside only when there can be some.
+fn external_traffic(spec: Option<&Value>, errors: &mut Errors) {
+    let Some(spec) = spec else { return };
+    let policy = text(spec, "externalTrafficPolicy");
+    if !externally_accessible(spec) {
+        if !policy.is_empty() {
+            let why = "may only be set for externally-accessible services";
+            errors.invalid("spec.externalTrafficPolicy", &Value::from(policy), why);
+        }
+    } else if !["Cluster", "Local"].contains(&policy) {
+        errors.unsupported("spec.externalTrafficPolicy", policy, &["Cluster", "Local"]);
+    }
+    let checked = text(spec, "type") == "LoadBalancer" && policy == "Local";
+    if let Some(port) = spec.get("healthCheckNodePort").filter(|p| !checked && **p != 0) {
+        let why = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
+        errors.invalid("spec.healthCheckNodePort", port, why);
+    }
+}
+
+/// Whether traffic from outside of the cluster can reach a Service.
+pub fn externally_accessible(spec: &Value) -> bool {
+    match text(spec, "type") {
+        "LoadBalancer" | "NodePort" => true,
+        "ClusterIP" => !list(Some(spec), "externalIPs").is_empty(),
+        _ => false,
     }
 }
 
@@ -157,7 +186,22 @@ fn immutable_data(object: &Value, old: Option<&Value>, errors: &mut Errors, fiel
     }
 }
 
+/// A volume comes from exactly one kind of source.
+fn volumes(spec: Option<&Value>, path: &str, errors: &mut Errors) {
+    for (i, volume) in list(spec, "volumes").iter().enumerate() {
+        let mut sources = volume.as_object().into_iter().flatten().map(|(key, _)| key).filter(|key| *key != "name");
+        if sources.next().is_none() {
+            errors.required(&format!("{path}.volumes[{i}]"), "must specify a volume type");
+        }
+        for more in sources {
+            let message = "Forbidden: may not specify more than 1 volume type";
+            errors.push(&format!("{path}.volumes[{i}].{more}"), "FieldValueForbidden", message.into());
+        }
+    }
+}
+
 fn pod_spec(spec: Option<&Value>, path: &str, errors: &mut Errors) {
+    volumes(spec, path, errors);
     let containers = list(spec, "containers");
     if containers.is_empty() {
         errors.required(&format!("{path}.containers"), "");
@@ -239,6 +283,12 @@ fn workload(kind: &str, object: &Value, old: Option<&Value>, errors: &mut Errors
     if missing {
         let value = labels.cloned().unwrap_or_default();
         errors.invalid("spec.template.metadata.labels", &value, "`selector` does not match template `labels`");
+    }
+    if kind == "Deployment" && object.pointer("/spec/strategy/type").is_some_and(|t| t == "Recreate") {
+        if object.pointer("/spec/strategy/rollingUpdate").is_some() {
+            let message = "Forbidden: may not be specified when strategy `type` is 'Recreate'";
+            errors.push("spec.strategy.rollingUpdate", "FieldValueForbidden", message.into());
+        }
     }
     pod_spec(object.pointer("/spec/template/spec"), "spec.template.spec", errors);
     errors.immutable(object, old, "/spec/selector", "spec.selector");

@@ -6,6 +6,7 @@
 
 pub mod builtin;
 pub mod custom;
+mod quantity;
 pub mod types;
 mod walk;
 
@@ -76,6 +77,23 @@ impl Shape {
             walk::as_go(&self.types, self.root, object);
         } else {
             walk::prune(&self.types, self.root, object);
+            self.metadata_as_go(object);
+        }
+    }
+
+    /// The metadata of a custom object is the one part of it that a server reads into a Go type.
+    fn metadata_as_go(&self, object: &mut Value) {
+        let meta = self.types.atom(self.root).map.as_ref().and_then(|map| map.fields.get("metadata"));
+        let Some((field, value)) = meta.zip(object.get_mut("metadata")) else { return };
+        // An empty list of owners is a request to forget them, not an empty field.
+        let owners = value.get_mut("managedFields").map(Value::take).filter(Value::is_array);
+        walk::as_go(&self.types, field.ty, value);
+        let Some(fields) = value.as_object_mut() else { return };
+        if fields.get("creationTimestamp").is_some_and(Value::is_null) {
+            fields.shift_remove("creationTimestamp");
+        }
+        if let Some(owners) = owners {
+            fields.insert("managedFields".into(), owners);
         }
     }
 }

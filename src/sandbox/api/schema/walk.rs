@@ -69,9 +69,9 @@ pub(super) fn as_go(types: &Types, id: TypeId, value: &mut Value) {
             }
         }
         Fit::Scalar(Scalar::Quantity) => {
-            if let Value::Number(number) = value {
-                *value = Value::String(number.to_string());
-            }
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            // What is no amount is left for validation to refuse.
+            *value = Value::String(super::quantity::canonical(&text).unwrap_or(text));
         }
         _ => {}
     }

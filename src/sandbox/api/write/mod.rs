@@ -183,14 +183,22 @@ impl Work<'_> {
 
     /// Warns of, or refuses, fields that the kind does not have.
     fn check_fields(&mut self, body: &Value) -> Result<(), Status> {
+        self.strict(body).map_err(Status::bad_request)
+    }
+
+    /// The same for an object as a patch leaves it, of which the whole is then called invalid.
+    fn check_patched_fields(&mut self, patched: &Value) -> Result<(), Status> {
+        self.strict(patched).map_err(|why| Status::unfit_patch(patched, &why))
+    }
+
+    fn strict(&mut self, body: &Value) -> Result<(), String> {
         if self.options.validation == Validation::Ignore {
             return Ok(());
         }
         let unknown = pieces::unknown_fields(self.kind, body);
         let told = unknown.iter().map(|f| format!("unknown field {f:?}"));
         if self.options.validation == Validation::Strict && !unknown.is_empty() {
-            let told: Vec<String> = told.collect();
-            return Err(Status::bad_request(format!("strict decoding error: {}", told.join(", "))));
+            return Err(format!("strict decoding error: {}", told.collect::<Vec<_>>().join(", ")));
         }
         self.warnings.extend(told);
         Ok(())

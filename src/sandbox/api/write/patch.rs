@@ -29,7 +29,7 @@ impl Work<'_> {
     /// Checks and stores a patched object.
     fn store_patched(&mut self, live: &Value, mut new: Value, name: &str, sub: Option<Sub>) -> Result<Written, Status> {
         self.check_identity(&mut new, Some(name))?;
-        self.check_fields(&new)?;
+        self.check_patched_fields(&new)?;
         self.check_version(live, &new, name)?;
         self.store_over(live, new, sub, |work, live, new| {
             pieces::track(work.kind, Some(live), new, &work.options.pen(sub));

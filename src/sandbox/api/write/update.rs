@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::kinds::Sub;
+use super::super::kinds::{Resource, Sub};
 use super::super::read::find;
 use super::super::status::{Cause, Status};
 use super::super::{convert, pieces};
@@ -87,16 +87,21 @@ impl Work<'_> {
         }
         no_new_finalizers(self.kind, live, &new)?;
         self.check_valid(&new, Some(live))?;
-        if self.kind.generation && sub != Some(Sub::Status) && wish(self.kind.custom.is_some(), live, &new) {
+        if self.kind.generation && sub != Some(Sub::Status) && wish(self.kind, live, &new) {
             new["metadata"]["generation"] = (live["metadata"]["generation"].as_i64().unwrap_or(0) + 1).into();
         }
         self.commit(Some(live), new)
     }
 }
 
-/// Whether what is wished for differs: `spec` of a built-in kind, all but metadata and status of a custom one.
-fn wish(custom: bool, live: &Value, new: &Value) -> bool {
-    if !custom && live.get("spec").is_some() {
+/// Whether what is wished for differs: `spec` of a built-in kind (of Deployments also annotations, by which they used to
+/// be told what to do), all but metadata and status of a custom one.
+fn wish(kind: &Resource, live: &Value, new: &Value) -> bool {
+    let annotations = |o: &Value| o["metadata"]["annotations"].as_object().cloned().unwrap_or_default();
+    if kind.is("apps", "Deployment") && annotations(live) != annotations(new) {
+        return true;
+    }
+    if kind.custom.is_none() && live.get("spec").is_some() {
         return live["spec"] != new["spec"];
     }
     let rest = |o: &Value| {
