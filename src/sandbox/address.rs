@@ -9,6 +9,7 @@
 //! | 127.S.b.1:6443 | API server |
 //! | 127.S.b.2 | node; its kubelet on 10250, NodePorts |
 //! | 127.S.b.3:9977 | Gloo's control plane |
+//! | 127.S.b.4:15010, :15017 | Istio's control plane: xDS, webhooks |
 //! | 127.S.(b+1).n | addresses of Services of type LoadBalancer |
 //! | 127.S.(b+2 … b+7).n | Pods |
 //! | 127.S.(b+8).n | clusterIPs |
@@ -28,6 +29,11 @@ pub const MOST_CLUSTERS: usize = 16;
 pub const API_PORT: u16 = 6443;
 /// The port of Gloo's control plane, as on a real Gloo.
 pub const CONTROL_PORT: u16 = 9977;
+
+/// The port of Istio's control plane for proxies, as on a real istiod without TLS.
+pub const ISTIOD_PORT: u16 = 15010;
+/// The port of Istio's control plane for webhooks.
+pub const INJECT_PORT: u16 = 15017;
 
 /// A claimed block; released when dropped, also by the death of the process.
 #[derive(Debug)]
@@ -98,6 +104,16 @@ impl Addresses {
     /// Gloo's control plane.
     pub fn control(self) -> SocketAddr {
         SocketAddr::from((self.at(0, 3), CONTROL_PORT))
+    }
+
+    /// Istio's control plane, for proxies.
+    pub fn istiod(self) -> SocketAddr {
+        SocketAddr::from((self.at(0, 4), ISTIOD_PORT))
+    }
+
+    /// Istio's control plane, for webhooks.
+    pub fn inject(self) -> SocketAddr {
+        SocketAddr::from((self.at(0, 4), INJECT_PORT))
     }
 
     /// Addresses of Services of type LoadBalancer.

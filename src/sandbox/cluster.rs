@@ -1,9 +1,8 @@
-//! One cluster of a sandbox: API server, node, controllers, Gloo's control plane, load balancer.
+//! One cluster of a sandbox: API server, node, its parts ([`parts`]), load balancer.
 //! What comes in: its names and addresses. What goes out: a running cluster that can lose and regain its power.
 //! May not know: the other clusters, documents, commands.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,25 +19,17 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::address::Addresses;
 use super::api::{ApiConfig, Dead, Server};
 use super::child::Keeper;
+use super::controllers::balancer;
 use super::controllers::cache::Cache;
-use super::controllers::federation;
 use super::controllers::kind::Kind;
-use super::controllers::object::{is, label, list, name, namespace, number, text};
-use super::controllers::observed::Observed;
-use super::controllers::{self, ControllersConfig, balancer};
-use super::gloo_control::install::{Install, objects};
-use super::gloo_control::{self, ControlConfig};
+use super::controllers::object::is;
+use super::door::{self, Door, doors};
 use super::node::{self, KUBELET_PORT, NodeConfig, NodeHandle, PodRange};
-use super::{crds, setup};
-use crate::model::fleet::Edition;
+use super::parts::{self, Place};
+use super::setup::{self, Registration};
+use super::stack::Runs;
 use crate::model::name::ClusterName;
 
-/// The gateway's Deployment and Service, and the label of its Pods.
-pub const GATEWAY: &str = "gateway-proxy";
-/// The version of Gloo that the sandbox stands for: the first whose routes can retry on another priority is older.
-pub const GLOO_VERSION: &str = "1.18.3";
-/// The port of an Envoy's admin interface.
-const ADMIN_PORT: u16 = 19000;
 /// How long a cluster may take to be ready.
 const READY: Duration = Duration::from_secs(60);
 /// What the status of a cluster is read from.
@@ -55,6 +46,9 @@ pub struct ClusterSpec {
     pub region: String,
     /// Zone of its node.
     pub zone: String,
+    /// What runs on it.
+    #[serde(default)]
+    pub runs: Runs,
 }
 
 /// What all clusters of a sandbox share.
@@ -130,19 +124,19 @@ pub struct Cluster {
     node: Option<NodeHandle>,
     core: Option<Tasks>,
     edge: Option<Tasks>,
-    manages: Option<federation::decide::Settings>,
+    place: Place,
     seen: Arc<Cache>,
     _watching: DropGuard,
 }
 
 impl Cluster {
-    /// Starts a cluster in a directory of its own, and installs Gloo (and Federation, if it `manages`) the first time.
+    /// Starts a cluster in a directory of its own, and installs what runs on it the first time.
     pub async fn up(
         spec: ClusterSpec,
         addresses: Addresses,
         dir: PathBuf,
         tools: &Tools,
-        manages: bool,
+        place: Place,
     ) -> anyhow::Result<Cluster> {
         let config = ApiConfig::new(spec.name.as_str(), addresses.api()).kept_in(dir.join("api"));
         let server = Server::start(config).await?;
@@ -163,52 +157,28 @@ impl Cluster {
             node: None,
             core: None,
             edge: None,
-            manages: manages
-                .then(|| federation::decide::Settings { namespace: setup::GLOO.into(), gloo: setup::GLOO.into() }),
+            place,
             seen,
             _watching: watching.drop_guard(),
             spec,
         };
-        cluster.install_definitions(manages).await?;
+        cluster.install_definitions().await?;
         cluster.start_core();
         cluster.start_edge();
-        let (node, fresh) = tokio::join!(node::start(cluster.node_config(dir, tools)?), cluster.install(manages));
+        let (node, fresh) = tokio::join!(node::start(cluster.node_config(dir, tools)?), cluster.install());
         cluster.node = Some(node?);
         cluster.fresh = fresh?;
         Ok(cluster)
     }
 
-    async fn install_definitions(&self, manages: bool) -> anyhow::Result<()> {
-        let federation = manages.then(crds::federation).into_iter().flatten();
-        let definitions = crds::gloo().into_iter().chain(federation).map(serde_json::to_value);
-        let definitions: Vec<Value> = definitions.collect::<Result<_, _>>().context("a definition is no JSON")?;
+    async fn install_definitions(&self) -> anyhow::Result<()> {
+        let definitions = parts::definitions(&self.spec, &self.place)?;
         let applied = definitions.iter().map(|d| setup::apply(&self.client, d));
         futures::future::try_join_all(applied).await.map(drop)
     }
 
-    async fn install(&self, manages: bool) -> anyhow::Result<bool> {
-        let http = self.low_port_or(80, 8080);
-        let install = Install {
-            namespace: setup::GLOO.into(),
-            edition: Edition::Enterprise,
-            version: GLOO_VERSION.into(),
-            xds: self.addresses.control(),
-            http,
-            https: self.low_port_or(443, 8443),
-        };
-        let mut all = objects(&install);
-        if manages {
-            all.push(
-                serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": setup::FEDERATION}}),
-            );
-        }
-        setup::install(&self.client, &all).await
-    }
-
-    /// `low` where this user may listen on it, else `high`.
-    fn low_port_or(&self, low: u16, high: u16) -> u16 {
-        let last = self.addresses.load_balancers().last;
-        if std::net::TcpListener::bind((last, low)).is_ok() { low } else { high }
+    async fn install(&self) -> anyhow::Result<bool> {
+        setup::install(&self.client, &parts::objects(&self.spec, &self.place, self.addresses)).await
     }
 
     fn node_config(&self, dir: PathBuf, tools: &Tools) -> anyhow::Result<NodeConfig> {
@@ -229,34 +199,11 @@ impl Cluster {
         })
     }
 
-    /// What dies with the cluster's own machines: controllers, discovery, Federation, Gloo's control plane.
+    /// What dies with the cluster's own machines.
     fn start_core(&mut self) {
         let mut tasks = Tasks::default();
-        let config = ControllersConfig {
-            load_balancers: self.addresses.load_balancers(),
-            gloo: setup::GLOO.into(),
-            root: Some(self.ca.clone()),
-        };
-        let client = || self.client.clone();
-        let (one, two, three) = (client(), client(), client());
-        tasks.add(move |stop| Box::pin(controllers::run(one, config, stop)));
-        tasks.add(move |stop| Box::pin(controllers::run_discovery(two, setup::GLOO.into(), stop)));
-        let control = ControlConfig {
-            client: three,
-            cluster: self.spec.name.clone(),
-            namespace: setup::GLOO.into(),
-            bind: self.addresses.control(),
-        };
-        tasks.add(move |stop| {
-            Box::pin(async move {
-                if let Err(error) = gloo_control::run(control, stop).await {
-                    tracing::error!("{error:#}");
-                }
-            })
-        });
-        if let Some(settings) = self.manages.clone() {
-            let client = client();
-            tasks.add(move |stop| Box::pin(federation::run::run(client, settings, stop)));
+        for work in parts::work(&self.spec, &self.place, self.addresses, &self.ca, &self.client) {
+            tasks.add(work);
         }
         self.core = Some(tasks);
     }
@@ -270,46 +217,48 @@ impl Cluster {
         self.edge = Some(tasks);
     }
 
-    /// Registers this cluster with the Federation of `home`.
+    /// Registers this cluster with the Federation of `home`, or with its hub.
     pub async fn register(&self, home: &Cluster) -> anyhow::Result<()> {
+        let how = match home.spec.runs.hub {
+            true => Registration::with_hub(),
+            false => Registration::with_federation(),
+        };
         let registered =
-            setup::register(&home.client, &self.client, self.spec.name.as_str(), &self.url, &self.ca).await;
+            setup::register(&how, &home.client, &self.client, self.spec.name.as_str(), &self.url, &self.ca).await;
         registered.with_context(|| format!("registering {} with {}", self.spec.name, home.spec.name))
     }
 
-    /// Waits until the gateway is there and can be reached, or says what is missing.
+    /// Brings an object to it, as a user would.
+    pub async fn apply(&self, object: &Value) -> anyhow::Result<()> {
+        setup::apply(&self.client, object).await
+    }
+
+    /// Waits until every gateway is there and can be reached, or says what is missing.
     pub async fn ready(&self) -> anyhow::Result<()> {
-        let mut changes = self.seen.changes();
-        let gateway = async {
-            loop {
-                let address = gateway_pod(&self.seen.seen());
-                if let Some(address) = address.filter(|_| self.gateway().is_some()) {
-                    // What is stored may be older than a loss of power; the process itself is asked.
-                    match TcpStream::connect((address, ADMIN_PORT)).await {
-                        Ok(_) => return,
-                        Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-                    }
-                } else if changes.changed().await.is_err() {
-                    return;
-                }
+        for door in doors(self.spec.runs) {
+            if tokio::time::timeout(READY, self.open(door)).await.is_err() {
+                let (name, seconds) = (&self.spec.name, READY.as_secs());
+                let missing = door.missing(&self.seen.seen());
+                bail!("the gateway {} of {name} is not ready after {seconds} s: {missing}", door.name);
             }
-        };
-        if tokio::time::timeout(READY, gateway).await.is_err() {
-            bail!("the gateway of {} is not ready after {} s: {}", self.spec.name, READY.as_secs(), self.missing());
         }
         Ok(())
     }
 
-    /// What the gateway lacks, in the API's words.
-    fn missing(&self) -> String {
-        let seen = self.seen.seen();
-        let pods = seen.all(Kind::Pod).filter(|p| is_gateway(p));
-        let said = pods.flat_map(|p| {
-            let waiting = list(p, "/status/containerStatuses").iter().map(|c| text(c, "/state/waiting/message"));
-            waiting.chain([text(p, "/status/message")]).filter(|m| !m.is_empty()).map(String::from).collect::<Vec<_>>()
-        });
-        let said: Vec<String> = said.collect();
-        if said.is_empty() { "no Pod of it is ready, or its Service has no address".into() } else { said.join("; ") }
+    async fn open(&self, door: Door) {
+        let mut changes = self.seen.changes();
+        loop {
+            let admin = door.open(&self.seen.seen());
+            if let Some(admin) = admin {
+                // What is stored may be older than a loss of power; the process itself is asked.
+                match TcpStream::connect(admin).await {
+                    Ok(_) => return,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                }
+            } else if changes.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Cuts the power: API and workloads die, and unless `keep_edge` the gateway and the load balancer too.
@@ -325,7 +274,8 @@ impl Cluster {
             }
             _ => {}
         }
-        let keep = keep_edge.then(|| Selector::from_iter([(GATEWAY.to_string(), "live".to_string())]));
+        let kept = doors(self.spec.runs).into_iter().filter(|_| keep_edge);
+        let keep: Vec<Selector> = kept.map(|d| d.selector()).collect();
         let api = std::mem::replace(&mut self.api, ApiState::Lost);
         let core = self.core.take();
         let edge = if keep_edge { None } else { self.edge.take() };
@@ -402,16 +352,9 @@ impl Cluster {
         &self.url
     }
 
-    /// The URL of its gateway, once the Service has an address.
+    /// The URL at which its requests come in, once the gateway's Service has an address.
     pub fn gateway(&self) -> Option<String> {
-        let seen = self.seen.seen();
-        let service = seen.get(Kind::Service, setup::GLOO, GATEWAY)?;
-        let ip: Ipv4Addr = text(service, "/status/loadBalancer/ingress/0/ip").parse().ok()?;
-        let port = list(service, "/spec/ports").iter().find(|p| text(p, "/name") == "http")?;
-        match number(port, "/port")? {
-            80 => Some(format!("http://{ip}")),
-            port => Some(format!("http://{ip}:{port}")),
-        }
+        door::url(self.spec.runs, &self.seen.seen())
     }
 
     /// Pods that are ready, and all Pods, as last seen.
@@ -419,18 +362,6 @@ impl Cluster {
         let seen = self.seen.seen();
         (seen.all(Kind::Pod).filter(|p| is(p, "Ready")).count(), seen.all(Kind::Pod).count())
     }
-}
-
-fn is_gateway(pod: &Value) -> bool {
-    namespace(pod) == setup::GLOO && label(pod, GATEWAY) == Some("live")
-}
-
-/// The address of a ready Pod of the gateway whose Deployment counts it as available.
-fn gateway_pod(seen: &Observed) -> Option<Ipv4Addr> {
-    let deployment = seen.get(Kind::Deployment, setup::GLOO, GATEWAY)?;
-    number(deployment, "/status/availableReplicas").filter(|n| *n > 0)?;
-    let pod = seen.all(Kind::Pod).find(|p| is_gateway(p) && is(p, "Ready") && !name(p).is_empty())?;
-    text(pod, "/status/podIP").parse().ok()
 }
 
 /// Default regions, in the order of the clusters; each has one zone.
@@ -470,7 +401,13 @@ pub fn parse(text: &str) -> Result<Vec<ClusterSpec>, Vec<String>> {
             Some(region) => (*region).to_string(),
             None => format!("region-{}", i + 1),
         };
-        specs.push(ClusterSpec { name, context: context.into(), zone: format!("{region}a"), region });
+        specs.push(ClusterSpec {
+            name,
+            context: context.into(),
+            zone: format!("{region}a"),
+            region,
+            runs: Runs::default(),
+        });
     }
     if specs.len() > super::address::MOST_CLUSTERS {
         wrong.push(format!("a sandbox holds at most {} clusters, not {}", super::address::MOST_CLUSTERS, specs.len()));

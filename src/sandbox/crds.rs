@@ -1,4 +1,5 @@
-//! The custom resources that Gloo, Gloo Federation, its cluster registration and Istio bring to a cluster.
+//! The custom resources that Gloo, Gloo Federation, its cluster registration, Istio and Service Mesh Hub bring to a
+//! cluster.
 //! What comes in: nothing. What goes out: CustomResourceDefinitions.
 //! May not know: clients, controllers.
 //!
@@ -21,6 +22,8 @@ const FEDERATION: &str = "fed.solo.io";
 const FEDERATED_GLOO: &str = "fed.gloo.solo.io";
 const FEDERATED_GATEWAY: &str = "fed.gateway.solo.io";
 const MULTICLUSTER: &str = "multicluster.solo.io";
+const HUB_NETWORKING: &str = "networking.smh.solo.io";
+const HUB_DISCOVERY: &str = "discovery.smh.solo.io";
 const NETWORKING: &str = "networking.istio.io";
 const SECURITY: &str = "security.istio.io";
 /// The versions in which Istio serves most of its kinds.
@@ -53,6 +56,13 @@ const DEFINITIONS: &[Definition] = &[
     Definition(SECURITY, &["v1", "v1beta1"], "PeerAuthentication", "peerauthentications", &["pa"], true),
     Definition(SECURITY, &["v1", "v1beta1"], "AuthorizationPolicy", "authorizationpolicies", &["ap"], true),
     Definition(SECURITY, &["v1", "v1beta1"], "RequestAuthentication", "requestauthentications", &["ra"], true),
+    Definition(HUB_NETWORKING, &["v1alpha2"], "TrafficPolicy", "trafficpolicies", &[], true),
+    Definition(HUB_NETWORKING, &["v1alpha2"], "AccessPolicy", "accesspolicies", &[], true),
+    Definition(HUB_NETWORKING, &["v1alpha2"], "VirtualMesh", "virtualmeshes", &[], true),
+    Definition(HUB_NETWORKING, &["v1alpha2"], "FailoverService", "failoverservices", &[], true),
+    Definition(HUB_DISCOVERY, &["v1alpha2"], "Mesh", "meshes", &[], true),
+    Definition(HUB_DISCOVERY, &["v1alpha2"], "Workload", "workloads", &[], true),
+    Definition(HUB_DISCOVERY, &["v1alpha2"], "TrafficTarget", "traffictargets", &[], true),
 ];
 
 /// Istio's kinds: on every cluster of a mesh.
@@ -68,6 +78,12 @@ pub fn gloo() -> Vec<CustomResourceDefinition> {
 /// Federation's kinds: on the management cluster.
 pub fn federation() -> Vec<CustomResourceDefinition> {
     let groups = [FEDERATION, FEDERATED_GLOO, FEDERATED_GATEWAY, MULTICLUSTER];
+    DEFINITIONS.iter().filter(|d| groups.contains(&d.0)).map(Definition::body).collect()
+}
+
+/// Service Mesh Hub's kinds: on its management cluster.
+pub fn hub() -> Vec<CustomResourceDefinition> {
+    let groups = [HUB_NETWORKING, HUB_DISCOVERY, MULTICLUSTER];
     DEFINITIONS.iter().filter(|d| groups.contains(&d.0)).map(Definition::body).collect()
 }
 

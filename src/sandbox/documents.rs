@@ -9,7 +9,9 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::cluster::{Cluster, GLOO_VERSION};
+use super::cluster::Cluster;
+use super::door::ISTIO;
+use super::parts::{GLOO_VERSION, ISTIO_VERSION, trust_domain};
 use super::{Sandbox, setup};
 use crate::yaml;
 
@@ -79,16 +81,22 @@ fn cluster(sandbox: &str, cluster: &Cluster, manages: bool, executable: &Path) -
         argv
     };
     let name = spec.name.as_str();
-    let mut gloo = json!({"edition": "enterprise", "version": GLOO_VERSION, "namespace": setup::GLOO});
-    if manages {
-        gloo["federation"] = json!({"namespace": setup::FEDERATION});
+    let mut document = json!({"name": name, "context": spec.context, "region": spec.region, "zone": spec.zone});
+    if spec.runs.gloo {
+        document["gloo"] = json!({"edition": "enterprise", "version": GLOO_VERSION, "namespace": setup::GLOO});
+        if manages {
+            document["gloo"]["federation"] = json!({"namespace": setup::FEDERATION});
+        }
     }
-    json!({
-        "name": name, "context": spec.context, "region": spec.region, "zone": spec.zone, "gloo": gloo,
-        "switch": {
-            "workloadsOff": command(&["stop", name, "--keep-edge"]),
-            "allOff": command(&["stop", name]),
-            "on": command(&["start", name]),
-        },
-    })
+    if spec.runs.istio {
+        document["network"] = json!(name);
+        document["trustDomain"] = json!(trust_domain(spec));
+        document["istio"] = json!({"version": ISTIO_VERSION, "namespace": ISTIO});
+    }
+    document["switch"] = json!({
+        "workloadsOff": command(&["stop", name, "--keep-edge"]),
+        "allOff": command(&["stop", name]),
+        "on": command(&["start", name]),
+    });
+    document
 }

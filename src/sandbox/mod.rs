@@ -10,10 +10,11 @@
 //! | [`gloo_control`] | Gloo's control plane |
 //! | [`istio_control`] | Istio's control plane |
 //! | [`xds`] | how control planes reach Envoys |
+//! | [`smh`] | Service Mesh Hub |
 //! | [`cluster`], [`setup`], [`crds`] | what an installer does |
 //! | [`daemon`], [`record`] | the sandbox as a process of its own |
 //!
-//! The four first are clients and servers of the Kubernetes API and share nothing else: each can be replaced by the real one.
+//! All but the last two are clients and servers of the Kubernetes API and share nothing else: each can be replaced by the real one.
 
 pub mod address;
 pub mod api;
@@ -23,13 +24,17 @@ pub mod controllers;
 pub mod crds;
 pub mod daemon;
 pub mod documents;
+pub mod door;
 pub mod envoy_binary;
 pub mod gloo_control;
 pub mod istio_control;
 pub mod node;
+pub mod parts;
 pub mod record;
 pub mod sample;
 pub mod setup;
+pub mod smh;
+pub mod stack;
 pub mod xds;
 
 use std::path::{Path, PathBuf};
@@ -40,13 +45,14 @@ use serde::{Deserialize, Serialize};
 use self::address::{Block, Claim};
 use self::child::Keeper;
 use self::cluster::{Cluster, ClusterSpec, Power, Tools};
+use self::parts::Place;
 
 /// How a sandbox is started.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Its name: part of what the documents say, not of any path.
     pub name: String,
-    /// Its clusters; the first manages Federation.
+    /// Its clusters; the first manages the others, where something does.
     pub clusters: Vec<ClusterSpec>,
     /// A directory of its own; made if it is not there. Objects found in it are taken up again.
     pub dir: PathBuf,
@@ -64,9 +70,9 @@ pub struct Options {
 pub enum Progress {
     /// A cluster's API server, node and controllers run.
     Started(String),
-    /// The clusters are registered with Federation.
-    Registered,
-    /// A cluster's gateway is ready.
+    /// The clusters are registered with what manages them.
+    Registered(String),
+    /// A cluster's gateways are ready.
     Ready(String),
 }
 
@@ -74,8 +80,8 @@ impl std::fmt::Display for Progress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Progress::Started(cluster) => write!(f, "{cluster}: API server, node and controllers run"),
-            Progress::Registered => write!(f, "clusters are registered with Gloo Federation"),
-            Progress::Ready(cluster) => write!(f, "{cluster}: the gateway is ready"),
+            Progress::Registered(with) => write!(f, "clusters are registered with {with}"),
+            Progress::Ready(cluster) => write!(f, "{cluster}: ready"),
         }
     }
 }
@@ -122,7 +128,7 @@ impl Sandbox {
                 .cluster(i)
                 .ok_or_else(|| anyhow!("too many clusters: {} are the most", address::MOST_CLUSTERS))?;
             let dir = options.dir.join("clusters").join(spec.name.as_str());
-            let up = Cluster::up(spec.clone(), addresses, dir, tools, i == 0).await;
+            let up = Cluster::up(spec.clone(), addresses, dir, tools, Place::of(i, &options.clusters)).await;
             let up = up.with_context(|| format!("starting cluster {}", spec.name))?;
             progress(Progress::Started(spec.name.to_string()));
             anyhow::Ok(up)
@@ -138,8 +144,10 @@ impl Sandbox {
             return Err(error);
         }
         documents::write(self, &options.executable)?;
-        self.register_all().await?;
-        progress(Progress::Registered);
+        if let Some(with) = self.manager() {
+            self.register_all().await?;
+            progress(Progress::Registered(with.into()));
+        }
         let ready = self.clusters.iter().map(async |c| {
             c.ready().await?;
             progress(Progress::Ready(c.spec.name.to_string()));
@@ -148,11 +156,28 @@ impl Sandbox {
         futures::future::try_join_all(ready).await.map(drop)
     }
 
-    /// Registers clusters with the first one: those that are new, or all if it is new itself.
+    /// What manages several clusters from the first one, if anything does.
+    fn manager(&self) -> Option<&'static str> {
+        let runs = self.clusters.first()?.spec.runs;
+        match (runs.gloo, runs.hub) {
+            (true, _) => Some("Gloo Federation"),
+            (_, true) => Some("Service Mesh Hub"),
+            _ => None,
+        }
+    }
+
+    /// Registers clusters with the first one: those that are new, or all if it is new itself. A hub's meshes get a
+    /// common trust then.
     async fn register_all(&self) -> anyhow::Result<()> {
         let Some(home) = self.clusters.first() else { return Ok(()) };
-        let new = self.clusters.iter().filter(|c| c.fresh || home.fresh).map(|c| c.register(home));
-        futures::future::try_join_all(new).await.map(drop)
+        let concerned = |c: &&Cluster| c.spec.runs.istio || !home.spec.runs.hub;
+        let new = self.clusters.iter().filter(concerned).filter(|c| c.fresh || home.fresh).map(|c| c.register(home));
+        futures::future::try_join_all(new).await?;
+        if home.spec.runs.hub && home.fresh {
+            let meshes = self.clusters.iter().filter(|c| c.spec.runs.istio).map(|c| c.spec.name.as_str());
+            home.apply(&smh::install::virtual_mesh(meshes)).await?;
+        }
+        Ok(())
     }
 
     /// The sandbox's name.
@@ -229,6 +254,7 @@ impl Sandbox {
                 power: c.power,
                 api: c.url().to_string(),
                 gateway: c.gateway(),
+                runs: c.spec.runs,
                 pods_ready: ready,
                 pods: total,
             }
@@ -280,6 +306,9 @@ pub struct ClusterView {
     pub api: String,
     /// URL of its gateway.
     pub gateway: Option<String>,
+    /// What runs on it.
+    #[serde(default)]
+    pub runs: stack::Runs,
     /// Pods that are ready, as last seen.
     pub pods_ready: usize,
     /// All Pods, as last seen.

@@ -12,8 +12,9 @@ use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
 use super::controllers::accounts;
-use super::controllers::federation::run::{REGISTRATION, REGISTRATION_KEY};
+use super::controllers::members::{REGISTRATION, REGISTRATION_KEY};
 use super::controllers::write::base64_of;
+use super::smh;
 
 /// The name under which the sandbox installs.
 const MANAGER: &str = "failctl-sandbox";
@@ -41,27 +42,61 @@ pub async fn install(client: &Client, objects: &[Value]) -> anyhow::Result<bool>
     Ok(true)
 }
 
-/// Registers a cluster with the Federation of another (or the same): an account there, its token in a kubeconfig here.
-pub async fn register(home: &Client, member: &Client, cluster: &str, server: &str, ca: &str) -> anyhow::Result<()> {
-    for object in account(cluster) {
+/// With whom clusters are registered.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// The namespace of the registrations, and of the account on the registered cluster.
+    namespace: &'static str,
+    /// The name of the account's role.
+    role: &'static str,
+    /// What the account may do everywhere.
+    rules: Value,
+    /// Whether the account may reach Services through the API server.
+    proxies: bool,
+}
+
+impl Registration {
+    /// With Gloo Federation.
+    pub fn with_federation() -> Registration {
+        Registration { namespace: GLOO, role: "gloo-federation-controller", rules: rules(), proxies: true }
+    }
+
+    /// With Service Mesh Hub.
+    pub fn with_hub() -> Registration {
+        let rules = smh::install::rules();
+        Registration { namespace: smh::NAMESPACE, role: "smh-remote-access", rules, proxies: false }
+    }
+}
+
+/// Registers a cluster with another (or itself): an account there, its token in a kubeconfig here.
+pub async fn register(
+    how: &Registration,
+    home: &Client,
+    member: &Client,
+    cluster: &str,
+    server: &str,
+    ca: &str,
+) -> anyhow::Result<()> {
+    let namespace = how.namespace;
+    for object in account(how, cluster) {
         apply(member, &object).await?;
     }
-    let token = token(member, &format!("{cluster}-secret")).await?;
+    let token = token(member, namespace, &format!("{cluster}-secret")).await?;
     let kubeconfig = kubeconfig(cluster, server, ca, &token);
     apply(home, &json!({
         "apiVersion": "v1", "kind": "Secret", "type": REGISTRATION,
-        "metadata": {"name": cluster, "namespace": GLOO}, "data": {REGISTRATION_KEY: base64_of(&kubeconfig.to_string())},
+        "metadata": {"name": cluster, "namespace": namespace}, "data": {REGISTRATION_KEY: base64_of(&kubeconfig.to_string())},
     }))
     .await?;
     let body = json!({
         "apiVersion": "multicluster.solo.io/v1alpha1", "kind": "KubernetesCluster",
-        "metadata": {"name": cluster, "namespace": GLOO},
+        "metadata": {"name": cluster, "namespace": namespace},
         "spec": {"secretName": cluster, "clusterDomain": "cluster.local"},
     });
     apply(home, &body).await?;
     let status = json!({"apiVersion": body["apiVersion"], "kind": body["kind"], "metadata": body["metadata"],
-        "status": {"namespace": GLOO, "policyRules": rules()}});
-    let api: Api<DynamicObject> = Api::namespaced_with(home.clone(), GLOO, &resource(&body)?);
+        "status": {"namespace": namespace, "policyRules": how.rules}});
+    let api: Api<DynamicObject> = Api::namespaced_with(home.clone(), namespace, &resource(&body)?);
     let params = PatchParams::apply(MANAGER).force();
     api.patch_status(cluster, &params, &Patch::Apply(&status))
         .await
@@ -81,25 +116,33 @@ fn rules() -> Value {
     ])
 }
 
-/// The account that Federation uses on a cluster, its roles, and the Secret its token appears in.
-fn account(cluster: &str) -> Vec<Value> {
+/// The account that a management plane uses on a cluster, its roles, and the Secret its token appears in.
+fn account(how: &Registration, cluster: &str) -> Vec<Value> {
     const RBAC: &str = "rbac.authorization.k8s.io/v1";
-    const ROLE: &str = "gloo-federation-controller";
-    let subject = json!([{"kind": "ServiceAccount", "name": cluster, "namespace": GLOO}]);
-    let to = |kind: &str| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": ROLE});
-    vec![
-        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": cluster, "namespace": GLOO}}),
-        json!({"apiVersion": RBAC, "kind": "Role", "metadata": {"name": ROLE, "namespace": GLOO},
-            "rules": [{"apiGroups": [""], "resources": ["services/proxy"], "verbs": ["get"]}]}),
-        json!({"apiVersion": RBAC, "kind": "RoleBinding", "roleRef": to("Role"), "subjects": subject,
-            "metadata": {"name": format!("{cluster}-{ROLE}-role-binding"), "namespace": GLOO}}),
-        json!({"apiVersion": RBAC, "kind": "ClusterRole", "metadata": {"name": ROLE}, "rules": rules()}),
+    let (role, namespace) = (how.role, how.namespace);
+    let subject = json!([{"kind": "ServiceAccount", "name": cluster, "namespace": namespace}]);
+    let to = |kind: &str| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role});
+    let mut all = vec![
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}),
+        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": cluster, "namespace": namespace}}),
+    ];
+    if how.proxies {
+        all.extend([
+            json!({"apiVersion": RBAC, "kind": "Role", "metadata": {"name": role, "namespace": namespace},
+                "rules": [{"apiGroups": [""], "resources": ["services/proxy"], "verbs": ["get"]}]}),
+            json!({"apiVersion": RBAC, "kind": "RoleBinding", "roleRef": to("Role"), "subjects": subject,
+                "metadata": {"name": format!("{cluster}-{role}-role-binding"), "namespace": namespace}}),
+        ]);
+    }
+    all.extend([
+        json!({"apiVersion": RBAC, "kind": "ClusterRole", "metadata": {"name": role}, "rules": how.rules}),
         json!({"apiVersion": RBAC, "kind": "ClusterRoleBinding", "roleRef": to("ClusterRole"), "subjects": subject,
-            "metadata": {"name": format!("{cluster}-{ROLE}-clusterrole-binding")}}),
+            "metadata": {"name": format!("{cluster}-{role}-clusterrole-binding")}}),
         json!({"apiVersion": "v1", "kind": "Secret", "type": accounts::TOKEN_TYPE,
-            "metadata": {"name": format!("{cluster}-secret"), "namespace": GLOO,
+            "metadata": {"name": format!("{cluster}-secret"), "namespace": namespace,
                 "annotations": {accounts::ACCOUNT: cluster}}}),
-    ]
+    ]);
+    all
 }
 
 /// One cluster, one user, one context, all named after the cluster.
@@ -113,8 +156,8 @@ fn kubeconfig(cluster: &str, server: &str, ca: &str, token: &str) -> Value {
 }
 
 /// Waits for the token that a controller puts into a Secret.
-async fn token(client: &Client, secret: &str) -> anyhow::Result<String> {
-    let secrets: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(client.clone(), GLOO);
+async fn token(client: &Client, namespace: &str, secret: &str) -> anyhow::Result<String> {
+    let secrets: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(client.clone(), namespace);
     let filled = async {
         loop {
             let found = secrets.get(secret).await?;
@@ -125,7 +168,7 @@ async fn token(client: &Client, secret: &str) -> anyhow::Result<String> {
         }
     };
     let Ok(token) = tokio::time::timeout(TOKEN, filled).await else {
-        bail!("no token appeared in Secret {GLOO}/{secret} within {} s", TOKEN.as_secs());
+        bail!("no token appeared in Secret {namespace}/{secret} within {} s", TOKEN.as_secs());
     };
     String::from_utf8(token?).context("the token is no text")
 }

@@ -506,7 +506,7 @@ async fn without_power_only_what_is_kept_runs_and_with_power_all_is_back() {
     let (gateway, blue) = (lab.ready("gateway").await, lab.ready("echo-blue").await);
     until("GET", (blue, 10000), "/", (200, "\"blue-pod\"\n")).await;
     let keep = Selector::from(Expression::Equal("app".into(), "gateway".into()));
-    lab.node().power_off(Some(keep)).await;
+    lab.node().power_off(vec![keep]).await;
     assert!(!listens((blue, 10000)).await && !listens((blue, 5678)).await);
     until("GET", (gateway, 5678), "/", (200, "gateway\n")).await;
     let (code, ..) = lab.kubectl_says(&["logs", "gateway"]).await;
@@ -526,7 +526,7 @@ async fn without_power_only_what_is_kept_runs_and_with_power_all_is_back() {
         assert!(start.elapsed() < Duration::from_secs(10), "a deleted pod came back");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    lab.node().power_off(None).await;
+    lab.node().power_off(Vec::new()).await;
     assert!(!listens((blue, 10000)).await);
     lab.stop().await;
 }

@@ -10,6 +10,7 @@ use crate::error::{Exit, Failure};
 use crate::sandbox::cluster::parse;
 use crate::sandbox::daemon::{self, Event};
 use crate::sandbox::Options;
+use crate::sandbox::stack::Stack;
 
 /// Arguments of `failctl sandbox run`.
 #[derive(clap::Args, Debug)]
@@ -18,6 +19,8 @@ pub(super) struct Args {
     which: Which,
     #[arg(long)]
     clusters: String,
+    #[arg(long, value_enum)]
+    stack: Stack,
     #[arg(long)]
     envoy: PathBuf,
 }
@@ -27,6 +30,7 @@ pub(super) fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
     // It fails only for a process that leads a group already, and then there is nothing to leave.
     let _ = rustix::process::setsid();
     let clusters = parse(&args.clusters).map_err(|wrong| Failure::because(Exit::Usage, wrong.join("; ")))?;
+    let clusters = args.stack.on(clusters);
     let options = Options {
         name: args.which.name.to_string(),
         clusters,

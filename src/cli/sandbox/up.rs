@@ -17,17 +17,20 @@ use crate::sandbox::cluster::{ClusterSpec, parse};
 use crate::sandbox::daemon::{self, Answer, Event, Request};
 use crate::sandbox::envoy_binary::{self, Places};
 use crate::sandbox::record::{LOG, Record};
+use crate::sandbox::stack::Stack;
 use crate::sandbox::{View, documents};
 
-/// The clusters of the Gloo guide, under its contexts.
-const DEFAULT_CLUSTERS: &str = "local=gloo-fed,remote=gloo-fed-2";
 /// How long a sandbox that somebody else is starting may take.
 const STARTING: Duration = Duration::from_secs(90);
 
 /// Arguments of `failctl sandbox up`.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Clusters, each NAME or NAME=CONTEXT; the first one runs Gloo Federation [default: local=gloo-fed,remote=gloo-fed-2]
+    /// What runs on the clusters [default: gloo]
+    #[arg(long, value_enum)]
+    stack: Option<Stack>,
+    /// Clusters, each NAME or NAME=CONTEXT; the first one manages the others [default: local=gloo-fed,remote=gloo-fed-2; with
+    /// --stack hub kind1=kind-kind1,kind2=kind-kind2,kind3=kind-kind3]
     #[arg(long, value_name = "NAME[=CONTEXT],…")]
     clusters: Option<String>,
     #[command(flatten)]
@@ -41,9 +44,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
-    let asked = args.clusters.as_deref().map(clusters).transpose()?;
     let dir = args.which.dir()?;
     let record = Record::read(&dir).map_err(|e| Failure::new(Exit::Input, e))?;
+    let asked = asked(&args, record.as_ref())?;
     if let (Some(record), Some(asked)) = (&record, &asked)
         && record.clusters != *asked
     {
@@ -57,11 +60,28 @@ pub(super) fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
     let specs = match (asked, record) {
         (Some(specs), _) => specs,
         (None, Some(record)) => record.clusters,
-        (None, None) => clusters(DEFAULT_CLUSTERS)?,
+        (None, None) => Stack::Gloo.on(clusters(Stack::Gloo.default_clusters())?),
     };
     let envoy = find_envoy(&args, ctx)?;
     let view = start(&args.which, &dir, &specs, &envoy, ctx)?;
     shown(&args, ctx, view)
+}
+
+/// The clusters asked for, with what runs on them; none when neither was said.
+fn asked(args: &Args, record: Option<&Record>) -> Result<Option<Vec<ClusterSpec>>, Failure> {
+    let there = record.map(|r| &r.clusters[..]);
+    let stack = args.stack.or(there.map(Stack::of)).unwrap_or_default();
+    let named = match (&args.clusters, there) {
+        (Some(text), _) => clusters(text)?,
+        (None, Some(there)) if args.stack.is_some() => there.to_vec(),
+        (None, None) if args.stack.is_some() => clusters(stack.default_clusters())?,
+        (None, _) => return Ok(None),
+    };
+    if stack == Stack::Hub && named.len() < 2 {
+        return Err(Failure::because(Exit::Usage, "--stack hub needs two clusters or more: the first one runs no mesh")
+            .hint(format!("--clusters {}", stack.default_clusters())));
+    }
+    Ok(Some(stack.on(named)))
 }
 
 fn clusters(text: &str) -> Result<Vec<ClusterSpec>, Failure> {
@@ -73,7 +93,8 @@ fn clusters(text: &str) -> Result<Vec<ClusterSpec>, Failure> {
 
 fn different(which: &Which, record: &Record) -> Failure {
     let there: Vec<String> = record.clusters.iter().map(|c| format!("{}={}", c.name, c.context)).collect();
-    let what = format!("sandbox {} is there with other clusters: {}", which.name, there.join(","));
+    let stack = Stack::of(&record.clusters).word();
+    let what = format!("sandbox {} is there with other clusters: {} (--stack {stack})", which.name, there.join(","));
     Failure::because(Exit::Refused, what)
         .hint(format!("failctl sandbox down{} removes it; or choose another --name", which.flag()))
 }
@@ -141,7 +162,8 @@ fn spawn(which: &Which, dir: &Path, specs: &[ClusterSpec], envoy: &Path) -> anyh
     let log = log.with_context(|| format!("opening {}", dir.join(LOG).display()))?;
     let executable = std::env::current_exe().context("finding failctl's own executable")?;
     let mut command = Command::new(&executable);
-    command.args(["sandbox", "run", "--name", which.name.as_str(), "--clusters", &written(specs), "--envoy"]).arg(envoy);
+    command.args(["sandbox", "run", "--name", which.name.as_str(), "--clusters", &written(specs)]);
+    command.args(["--stack", Stack::of(specs).word(), "--envoy"]).arg(envoy);
     if std::env::var_os("FAILCTL_LOG").is_none() {
         command.env("FAILCTL_LOG", "failctl=info");
     }

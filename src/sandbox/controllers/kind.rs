@@ -52,6 +52,18 @@ kinds! {
     GlooInstance: "fed.solo.io" "v1" "glooinstances" namespaced,
     /// A registered cluster.
     KubernetesCluster: "multicluster.solo.io" "v1alpha1" "kubernetesclusters" namespaced,
+    /// Service Mesh Hub's TrafficPolicy.
+    TrafficPolicy: "networking.smh.solo.io" "v1alpha2" "trafficpolicies" namespaced,
+    /// Service Mesh Hub's FailoverService.
+    FailoverService: "networking.smh.solo.io" "v1alpha2" "failoverservices" namespaced,
+    /// Service Mesh Hub's VirtualMesh.
+    VirtualMesh: "networking.smh.solo.io" "v1alpha2" "virtualmeshes" namespaced,
+    /// A mesh that Service Mesh Hub has discovered.
+    Mesh: "discovery.smh.solo.io" "v1alpha2" "meshes" namespaced,
+    /// A workload that Service Mesh Hub has discovered.
+    Workload: "discovery.smh.solo.io" "v1alpha2" "workloads" namespaced,
+    /// A Service that Service Mesh Hub has discovered.
+    TrafficTarget: "discovery.smh.solo.io" "v1alpha2" "traffictargets" namespaced,
 }
 
 impl Kind {

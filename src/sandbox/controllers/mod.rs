@@ -25,6 +25,7 @@ pub mod discovery;
 pub mod endpoints;
 pub mod federation;
 pub mod kind;
+pub mod members;
 pub mod object;
 pub mod observed;
 pub mod replicaset;

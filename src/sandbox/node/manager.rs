@@ -27,8 +27,8 @@ use super::{NodeConfig, Power, env, sidecar};
 
 /// What a node is told from outside the API.
 pub enum Command {
-    /// Kill everything but what the selector selects; say nothing.
-    PowerOff(Option<Selector>, oneshot::Sender<()>),
+    /// Kill everything but what one of the selectors selects; say nothing.
+    PowerOff(Vec<Selector>, oneshot::Sender<()>),
     /// Start everything again.
     PowerOn(oneshot::Sender<()>),
 }
@@ -210,10 +210,10 @@ impl Manager {
         }
     }
 
-    async fn power_off(&mut self, keep: Option<Selector>) {
+    async fn power_off(&mut self, keep: Vec<Selector>) {
         self.listed = None;
         self.power.send_replace(Power::Off);
-        let kept = |t: &&Tenant| keep.as_ref().is_some_and(|k| k.matches(&t.labels));
+        let kept = |t: &&Tenant| keep.iter().any(|k| k.matches(&t.labels));
         let mut halted = Vec::new();
         for tenant in self.tenants.values().filter(|t| !kept(t)) {
             let (done, wait) = oneshot::channel();

@@ -129,9 +129,9 @@ pub async fn run(config: NodeConfig, shutdown: CancellationToken) -> anyhow::Res
 }
 
 impl NodeHandle {
-    /// The machine loses its power: every workload is killed, except pods that `keep` selects, the kubelet falls silent,
+    /// The machine loses its power: every workload is killed, except pods that one of `keep` selects, the kubelet falls silent,
     /// and the API is told nothing. Returns when they are dead.
-    pub async fn power_off(&self, keep: Option<Selector>) {
+    pub async fn power_off(&self, keep: Vec<Selector>) {
         self.command(|done| Command::PowerOff(keep, done)).await;
     }
 

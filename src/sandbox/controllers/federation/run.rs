@@ -6,41 +6,26 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
-use base64::Engine as _;
 use jiff::Timestamp;
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio::sync::Notify;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 use super::decide::{Memory, Order, Settings, Target, decide};
 use super::instance;
 use crate::sandbox::controllers::cache::Cache;
 use crate::sandbox::controllers::kind::Kind;
-use crate::sandbox::controllers::object::{name, namespace, text};
+use crate::sandbox::controllers::members::{self, Follow, Member};
 use crate::sandbox::controllers::observed::Observed;
 use crate::sandbox::controllers::write::Writer;
 
 /// What is read of the management cluster.
 const HOME: &[Kind] = &[Kind::FailoverScheme, Kind::GlooInstance, Kind::Secret];
-/// The type of a registration.
-pub const REGISTRATION: &str = "solo.io/kubeconfig";
-/// The key of a registration.
-pub const REGISTRATION_KEY: &str = "kubeconfig";
 /// The name under which Federation writes.
 const MANAGER: &str = "gloo-fed";
 /// First pause after a failed write; doubled up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// Longest pause between attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-
-/// A registered cluster.
-struct Member {
-    kubeconfig: String,
-    cache: Arc<Cache>,
-    writer: Writer,
-    _watching: DropGuard,
-}
 
 /// Runs Federation until `stop`.
 pub async fn run(client: kube::Client, settings: Settings, stop: CancellationToken) {
@@ -52,13 +37,14 @@ pub async fn run(client: kube::Client, settings: Settings, stop: CancellationTok
 async fn work(home: &Arc<Cache>, writer: &Writer, settings: &Settings, stop: &CancellationToken) {
     home.complete(HOME).await;
     let news = Arc::new(Notify::new());
-    forward(home, &news, stop);
+    members::forward(home, &news, stop);
+    let follow = Follow { namespace: &settings.namespace, reads: instance::READS, manager: MANAGER };
     let mut members: BTreeMap<String, Member> = BTreeMap::new();
     let mut memory = Memory::default();
     let mut pause = FIRST_PAUSE;
     let mut before = Vec::new();
     loop {
-        register(home, &mut members, settings, &news, stop).await;
+        follow.register(home, &mut members, &news, stop).await;
         let orders = one_decision(home, &members, &mut memory, settings);
         // Orders that are given again although they were answered change nothing: they may wait.
         let stuck = !orders.is_empty() && orders == before;
@@ -117,59 +103,4 @@ async fn send(
         }
     }
     failed
-}
-
-/// Passes on the changes of a cache until `stop`.
-fn forward(cache: &Cache, news: &Arc<Notify>, stop: &CancellationToken) {
-    let (mut changes, news) = (cache.changes(), news.clone());
-    let pass_on = async move {
-        while changes.changed().await.is_ok() {
-            news.notify_one();
-        }
-    };
-    tokio::spawn(stop.clone().run_until_cancelled_owned(pass_on));
-}
-
-/// Follows the registrations: new and changed ones get a client and watches, those that are gone lose them.
-async fn register(
-    home: &Cache,
-    members: &mut BTreeMap<String, Member>,
-    settings: &Settings,
-    news: &Arc<Notify>,
-    stop: &CancellationToken,
-) {
-    let registered = registrations(&home.seen(), &settings.namespace);
-    members.retain(|name, member| registered.get(name) == Some(&member.kubeconfig));
-    for (name, kubeconfig) in registered {
-        if members.contains_key(&name) {
-            continue;
-        }
-        match connect(&kubeconfig).await {
-            Ok(client) => {
-                let watching = stop.child_token();
-                let cache = Cache::watch(&client, instance::READS, &watching);
-                forward(&cache, news, &watching);
-                let writer = Writer { client, manager: MANAGER, root: None };
-                members.insert(name, Member { kubeconfig, cache, writer, _watching: watching.drop_guard() });
-            }
-            Err(error) => tracing::warn!(cluster = name, "registration cannot be used: {error:#}"),
-        }
-    }
-}
-
-/// Kubeconfigs by the names of their Secrets.
-fn registrations(seen: &Observed, space: &str) -> BTreeMap<String, String> {
-    let secrets = seen.all(Kind::Secret).filter(|s| s["type"] == REGISTRATION && namespace(s) == space);
-    let kubeconfig = |s| {
-        let bytes =
-            base64::engine::general_purpose::STANDARD.decode(text(s, &format!("/data/{REGISTRATION_KEY}"))).ok()?;
-        Some((name(s).to_string(), String::from_utf8(bytes).ok()?))
-    };
-    secrets.filter_map(kubeconfig).collect()
-}
-
-async fn connect(kubeconfig: &str) -> anyhow::Result<kube::Client> {
-    let kubeconfig = Kubeconfig::from_yaml(kubeconfig).context("reading the kubeconfig")?;
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-    kube::Client::try_from(config.context("reading the kubeconfig")?).context("making a client")
 }
