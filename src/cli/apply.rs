@@ -2,11 +2,10 @@
 
 use super::Ctx;
 use super::documents::DocumentArgs;
-use super::picture::{Ground, Lens, picture};
+use super::picture::{Ground, Lens, Part, picture};
 use super::road::{self, WriteArgs};
 use super::settle;
 use crate::error::{Exit, Failure};
-use crate::manifest::Wave;
 
 /// Arguments of `failctl apply`.
 #[derive(clap::Args, Debug)]
@@ -41,14 +40,14 @@ pub struct What {
 
 /// Runs the command.
 pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
-    write(ctx, &args.what, None)
+    write(ctx, &args.what, Part::All)
 }
 
-/// Writes the part of the documents that belongs to a wave, or all of it.
-pub fn write(ctx: &Ctx, what: &What, wave: Option<Wave>) -> Result<Exit, Failure> {
+/// Writes a part of what the documents compile to, or all of it.
+pub fn write(ctx: &Ctx, what: &What, part: Part) -> Result<Exit, Failure> {
     let ground = &Ground::new(ctx, &what.documents, &what.failovers)?;
     let What { writing, wait, .. } = what;
-    let lens = Lens { wave, force: writing.force };
+    let lens = Lens { part, force: writing.force };
     ctx.block_on(async {
         let first = picture(ground, lens).await?;
         ctx.ui.problems(&first.compiled.notes);

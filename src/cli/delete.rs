@@ -79,6 +79,7 @@ fn keep(documents: &mut Documents, named: &[String], known: &[String]) -> Result
     if !named.is_empty() && known.is_empty() {
         documents.failovers.clear();
         documents.foreign.clear();
+        documents.smh.clear();
         return Ok(());
     }
     documents.only(known).map_err(|p| Failure::input(vec![p]))
@@ -93,7 +94,8 @@ async fn away(ground: &Ground, args: &Args, gone: &[String]) -> Result<Plan, Fai
     site.virtual_services = compile::Site::from_world(&world).virtual_services;
     let compiled = compile::documents(documents, &site)?;
     let named: BTreeSet<String> = args.failovers.iter().cloned().collect();
-    let listed: BTreeSet<String> = documents.failovers.iter().map(|f| f.name.to_string()).collect();
+    let smh = documents.smh.iter().map(|d| d.reference().name.to_string());
+    let listed: BTreeSet<String> = documents.failovers.iter().map(|f| f.name.to_string()).chain(smh).collect();
     let mut owners = if named.is_empty() { listed } else { named };
     let there = plan::owners(&world);
     if let Some(unknown) = gone.iter().find(|n| !there.contains(*n)) {

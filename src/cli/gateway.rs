@@ -2,7 +2,7 @@
 
 use super::apply;
 use super::documents::DocumentArgs;
-use super::picture::Ground;
+use super::picture::{Ground, Part};
 use super::render::Rendering;
 use super::Ctx;
 use crate::cluster::{address, observe};
@@ -50,8 +50,8 @@ pub struct Url {
 /// Runs the command.
 pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
     match args.action {
-        Action::Render(rendering) => rendering.wave(ctx, Wave::Gateways),
-        Action::Apply(what) => apply::write(ctx, &what, Some(Wave::Gateways)),
+        Action::Render(rendering) => rendering.part(ctx, Part::Wave(Wave::Gateways)),
+        Action::Apply(what) => apply::write(ctx, &what, Part::Wave(Wave::Gateways)),
         Action::Url(args) => url(args, ctx),
     }
 }

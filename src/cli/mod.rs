@@ -55,6 +55,8 @@ commands! {
     gateway => Gateway,
     /// The failover resources alone: render, apply
     scheme => Scheme,
+    /// Failover between services of a mesh: render, apply
+    istio => Istio,
     /// Routes at the edge: add, remove
     route => Route,
     /// Members of the fleet and their credentials: register, list, show, renew, deregister

@@ -45,7 +45,8 @@ impl Ground {
 
     /// The clusters from which failovers start: written last, taken down first.
     pub fn primaries(&self) -> BTreeSet<ClusterName> {
-        self.documents.failovers.iter().map(|f| f.primary().cluster.clone()).collect()
+        let ours = self.documents.failovers.iter().map(|f| f.primary().cluster.clone());
+        ours.chain(self.documents.smh.iter().flat_map(|d| d.callers().iter().cloned())).collect()
     }
 
     /// The clusters of the fleet that a list of names means; none named means all.
@@ -58,11 +59,34 @@ impl Ground {
     }
 }
 
-/// Which part of the whole a command is about.
+/// A part of what documents compile to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Part {
+    /// Everything.
+    #[default]
+    All,
+    /// What is written in one wave.
+    Wave(Wave),
+    /// What a mesh reads: Istio's resources and its mesh configuration.
+    Mesh,
+}
+
+impl Part {
+    /// Whether an object is in this part.
+    pub fn has(self, manifest: &Manifest) -> bool {
+        match self {
+            Part::All => true,
+            Part::Wave(wave) => manifest.wave == wave,
+            Part::Mesh => manifest.key.gvk.group.ends_with("istio.io") || matches!(manifest.hold, Hold::Text { .. }),
+        }
+    }
+}
+
+/// What a command sees, and how far it may go.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Lens {
-    /// Only this wave.
-    pub wave: Option<Wave>,
+    /// Only this part.
+    pub part: Part,
     /// Take over what somebody else holds.
     pub force: bool,
 }
@@ -84,7 +108,8 @@ pub async fn picture(ground: &Ground, lens: Lens) -> Result<Picture, Failure> {
     let documents = &ground.documents;
     let draft = compile::documents(documents, &site(ground, &World::default(), true))?;
     let addresses = compile::documents(documents, &Site::offline()).is_err();
-    let world = observe(&ground.clients, &wants(ground, &draft, addresses)).await;
+    let asked = wants(ground, &draft, addresses);
+    let mut world = observe(&ground.clients, &asked).await;
     let mut unknown = BTreeMap::new();
     let mut site = site(ground, &world, false);
     let pending = site.gateways.values_mut().filter(|_| addresses).chain(site.east_west.values_mut());
@@ -98,7 +123,8 @@ pub async fn picture(ground: &Ground, lens: Lens) -> Result<Picture, Failure> {
     let unread = site.unread.iter().next().map(|(cluster, why)| format!("{cluster} cannot be reached: {why}"));
     unknown.extend(unread.map(|why| (UNKNOWN_WORKLOAD.to_string(), why)));
     let mut compiled = compile::documents(documents, &site)?;
-    compiled.manifests.retain(|m| lens.wave.is_none_or(|w| w == m.wave));
+    compiled.manifests.retain(|m| lens.part.has(m));
+    seen_by_now(ground, &compiled, &asked, &mut world).await;
     let waits = |m: &Manifest| {
         let body = if unknown.is_empty() { String::new() } else { m.body.to_string() };
         let named = |word: &str| match word {
@@ -116,8 +142,23 @@ pub async fn picture(ground: &Ground, lens: Lens) -> Result<Picture, Failure> {
     };
     let plan = plan::between(&compiled.manifests, &world, &options)
         .map_err(|problems| Failure { exit: Exit::Refused, ..Failure::input(problems) })?;
-    let warnings = if lens.wave.is_none() { missing_secrets(&compiled, &world) } else { Vec::new() };
+    let warnings = if lens.part == Part::All { missing_secrets(&compiled, &world) } else { Vec::new() };
     Ok(Picture { compiled, world, plan, warnings })
+}
+
+/// What could be known only from the clusters themselves (Services that a policy selects by label) is looked at too.
+async fn seen_by_now(ground: &Ground, compiled: &Compiled, asked: &[Want], world: &mut World) {
+    let mut more = Want::for_manifests(&compiled.manifests);
+    let whole = |w: &Want| Want { name: None, ..w.clone() };
+    more.retain(|w| !asked.contains(w) && !asked.contains(&whole(w)));
+    if more.is_empty() {
+        return;
+    }
+    for (cluster, objects) in observe(&ground.clients, &more).await.clusters {
+        let known = world.clusters.entry(cluster).or_default();
+        known.by_key.extend(objects.by_key);
+        known.unreachable = known.unreachable.take().or(objects.unreachable);
+    }
 }
 
 fn placeholder(number: usize) -> GatewayAddress {
@@ -182,6 +223,11 @@ fn mesh_wants(ground: &Ground, draft: &Compiled) -> BTreeSet<Want> {
         ("apps/v1", "DaemonSet"),
     ];
     let mut wants = BTreeSet::new();
+    let documents = &ground.documents;
+    if documents.smh.iter().any(|d| d.selects_by_label()) {
+        let meshes = documents.fleet.clusters.values().filter(|c| c.istio.is_some());
+        wants.extend(meshes.map(|c| Want::all("v1", "Service").on(&c.name)));
+    }
     for (cluster, namespace) in &draft.services {
         wants.extend(WORKLOADS.iter().map(|(v, k)| Want::all(v, k).within(namespace).on(cluster)));
     }

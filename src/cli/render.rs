@@ -7,9 +7,10 @@ use serde_json::Value;
 
 use super::Ctx;
 use super::documents::DocumentArgs;
+use super::picture::Part;
 use crate::compile::{self, Compiled, Site, routes};
 use crate::error::{Exit, Failure};
-use crate::manifest::{CLUSTER_ANNOTATION, Manifest, Wave};
+use crate::manifest::{CLUSTER_ANNOTATION, Manifest};
 use crate::model::fleet::Fleet;
 use crate::model::name::ClusterName;
 use crate::model::problem::Problem;
@@ -65,7 +66,7 @@ pub enum Format {
 pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
     let mut documents = args.rendering.documents.load(ctx)?;
     documents.only(&args.failovers).map_err(|p| Failure::input(vec![p]))?;
-    let compiled = args.rendering.compile(ctx, &documents, |_| true)?;
+    let compiled = args.rendering.compile(ctx, &documents, Part::All)?;
     match &args.out {
         Some(dir) => write_files(ctx, dir, &compiled.manifests)?,
         None => ctx.ui.data(stream(compiled.manifests, args.rendering.output))?,
@@ -74,25 +75,25 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
 }
 
 impl Rendering {
-    /// Prints the resources of one wave, for the narrower doors.
-    pub fn wave(&self, ctx: &Ctx, wave: Wave) -> Result<Exit, Failure> {
+    /// Prints the resources of one part, for the narrower doors.
+    pub fn part(&self, ctx: &Ctx, part: Part) -> Result<Exit, Failure> {
         let documents = self.documents.load(ctx)?;
-        let compiled = self.compile(ctx, &documents, |w| w == wave)?;
+        let compiled = self.compile(ctx, &documents, part)?;
         ctx.ui.data(stream(compiled.manifests, self.output))?;
         Ok(Exit::Ok)
     }
 
     /// Compiles without asking a cluster, keeps what was asked for, and says on stderr what is to be known.
-    fn compile(&self, ctx: &Ctx, documents: &Documents, wanted: impl Fn(Wave) -> bool) -> Result<Compiled, Failure> {
+    fn compile(&self, ctx: &Ctx, documents: &Documents, part: Part) -> Result<Compiled, Failure> {
         let only = self.only(&documents.fleet)?;
         let mut compiled = compile::documents(documents, &Site::offline())?;
-        let keep = |m: &Manifest| wanted(m.wave) && only.as_ref().is_none_or(|c| *c == m.key.cluster);
+        let keep = |m: &Manifest| part.has(m) && only.as_ref().is_none_or(|c| *c == m.key.cluster);
         compiled.manifests.retain(keep);
         compiled.manifests = routes::merged(compiled.manifests);
         let position = |m: &Manifest| documents.fleet.clusters.get_index_of(&m.key.cluster);
         compiled.manifests.sort_by_key(position);
         ctx.ui.problems(&compiled.notes);
-        if wanted(Wave::Secrets) {
+        if part == Part::All {
             secrets_note(&compiled, only.as_ref()).iter().for_each(|n| ctx.ui.problems(std::slice::from_ref(n)));
         }
         Ok(compiled)

@@ -1,6 +1,7 @@
 //! `failctl scheme`: the failover resources alone.
 
 use super::apply;
+use super::picture::Part;
 use super::render::Rendering;
 use super::Ctx;
 use crate::error::{Exit, Failure};
@@ -26,7 +27,7 @@ pub enum Action {
 /// Runs the command.
 pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
     match args.action {
-        Action::Render(rendering) => rendering.wave(ctx, Wave::Failover),
-        Action::Apply(what) => apply::write(ctx, &what, Some(Wave::Failover)),
+        Action::Render(rendering) => rendering.part(ctx, Part::Wave(Wave::Failover)),
+        Action::Apply(what) => apply::write(ctx, &what, Part::Wave(Wave::Failover)),
     }
 }

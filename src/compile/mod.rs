@@ -11,6 +11,7 @@ pub mod membership;
 pub mod retry;
 pub mod routes;
 mod site;
+pub mod smh;
 pub mod target;
 mod vendor;
 
@@ -74,6 +75,9 @@ pub fn documents(documents: &Documents, site: &Site) -> Result<Compiled, Vec<Pro
             Ok(Family::Mesh) => intent.extend(istio::failover(&documents.fleet, failover, site, &mut made)),
         }
     }
+    let (more, reports) = smh::intent(&documents.fleet, &documents.smh, site);
+    intent.extend(more);
+    made.problems.extend(reports.into_iter().flat_map(|r| r.problems));
     istio::write(&documents.fleet, &intent, site, &mut made);
     for (way, cluster) in std::mem::take(&mut made.gateways) {
         gloo::gateway(&documents.fleet, way, &cluster, &mut made);

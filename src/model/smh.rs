@@ -70,6 +70,21 @@ impl Document {
         }
     }
 
+    /// The clusters whose callers it sends elsewhere.
+    pub fn callers(&self) -> &[ClusterName] {
+        match self {
+            Document::FailoverService(service) => &service.clients,
+            Document::TrafficPolicy(_) | Document::VirtualMesh(_) => &[],
+        }
+    }
+
+    /// Whether nobody can tell without asking clusters which Services it is about.
+    pub fn selects_by_label(&self) -> bool {
+        let Document::TrafficPolicy(policy) = self else { return false };
+        let named = |s: &ServiceSelector| s.matcher.is_none() && !s.refs.is_empty();
+        policy.destinations.is_empty() || !policy.destinations.iter().all(named)
+    }
+
     /// How problems name it: no failover's name holds a space.
     pub fn title(&self) -> String {
         format!("{} {}", self.kind(), self.reference())

@@ -21,6 +21,7 @@ use crate::model::failover::Failover;
 use crate::model::fleet::Fleet;
 use crate::model::name::ClusterName;
 use crate::model::problem::{Problem, Severity, Span};
+use crate::model::smh;
 use crate::yaml;
 
 /// One text to read.
@@ -71,6 +72,8 @@ pub struct Documents {
     pub foreign: Vec<Foreign>,
     /// The same objects as a world: what they say of Services holds whatever part of the documents is worked on.
     pub given: World,
+    /// Service Mesh Hub's documents, which are compiled like failovers.
+    pub smh: Vec<smh::Document>,
     /// Drill documents, as they are written; `simulate` reads them.
     pub scenarios: Vec<Draft>,
     /// What is worth knowing and stops nobody.
@@ -92,6 +95,7 @@ impl Documents {
         }
         self.failovers.retain(|f| names.iter().any(|n| n == f.name.as_str()));
         self.foreign.clear();
+        self.smh.clear();
         Ok(())
     }
 
@@ -155,7 +159,9 @@ pub fn read(sources: Vec<Source>) -> Result<Documents, Vec<Problem>> {
         documents.failovers.push(failover);
     }
     documents.scenarios = sorted.scenarios;
-    documents.foreign = foreign(sorted.foreign, fleet.as_ref(), &mut problems);
+    let (hub, rest) = sorted.foreign.into_iter().partition(|(_, value, _)| vendor::smh::is(value));
+    smh(hub, fleet.as_ref(), &mut documents, &mut problems);
+    documents.foreign = foreign(rest, fleet.as_ref(), &mut problems);
     for foreign in &documents.foreign {
         documents.given.insert(&foreign.cluster, foreign.body.clone());
     }
@@ -251,6 +257,39 @@ fn sort_one(located: Located, value: Value, cluster: Option<&str>, sorted: &mut 
         return;
     }
     sorted.foreign.push((located, value, cluster.map(str::to_string)));
+}
+
+/// Service Mesh Hub's documents name their clusters themselves; a cluster before the file is the management cluster.
+fn smh(
+    given: Vec<(Located, Value, Option<String>)>,
+    fleet: Option<&Fleet>,
+    documents: &mut Documents,
+    problems: &mut Vec<Problem>,
+) {
+    for (located, value, cluster) in given {
+        if let Some(cluster) = cluster {
+            known_cluster(&cluster, fleet, &located, problems);
+        }
+        let (document, found) = vendor::smh::read(&located, &value, fleet);
+        problems.extend(found);
+        let Some(document) = document else { continue };
+        if let Some(first) = documents.failovers_at.get(&document.title()) {
+            let what = format!("{} is given twice; the first is at {}", document.title(), first.start());
+            problems.push(located.locate(Problem::error("FCT0115", what), "", End::Value));
+            continue;
+        }
+        documents.failovers_at.insert(document.title(), located);
+        documents.smh.push(document);
+    }
+}
+
+/// Reads one of Service Mesh Hub's documents as an API server holds it: no file, and so no places.
+pub fn smh_object(value: &Value, fleet: &Fleet) -> (Option<smh::Document>, Vec<Problem>) {
+    let text = Arc::new(Text::new("object", yaml::emit(value)));
+    let place = yaml::parse(&text.body).ok().and_then(|d| d.into_iter().next()).map(|d| d.place).unwrap_or_default();
+    let (document, problems) = vendor::smh::read(&Located { text, place }, value, Some(fleet));
+    let bare = |p: Problem| Problem { at: None, excerpt: None, ..p };
+    (document, problems.into_iter().map(bare).collect())
 }
 
 fn foreign(

@@ -25,7 +25,7 @@ mod gloo_golden;
 mod gloo_guide;
 mod ground;
 mod init;
-mod istio_golden;
+mod istio;
 mod kubectl;
 mod mesh_certificates;
 mod node;

@@ -20,6 +20,24 @@ pub struct Intent {
 }
 
 impl Intent {
+    /// Whether a document has a part in it.
+    pub fn asks(&self, document: &str) -> bool {
+        let chains = self.chains.iter().map(|c| &c.origin);
+        let all = chains.chain(self.watches.iter().map(|w| &w.origin)).chain(self.shifts.iter().map(|s| &s.origin));
+        all.into_iter().any(|o| o.document == document)
+    }
+
+    /// Takes the parts of some documents out, and what leads to a host that is gone with them.
+    pub fn forget(&mut self, documents: &std::collections::BTreeSet<String>) {
+        let gone = self.chains.iter().filter(|c| documents.contains(&c.origin.document));
+        let gone: std::collections::BTreeSet<String> = gone.map(|c| c.host.clone()).collect();
+        let stays = |origin: &Origin| !documents.contains(&origin.document);
+        self.chains.retain(|c| stays(&c.origin));
+        self.watches.retain(|w| stays(&w.origin));
+        let leads = |s: &Shift| s.rules.iter().flat_map(|r| &r.to).any(|(host, ..)| gone.contains(host));
+        self.shifts.retain(|s| stays(&s.origin) && !leads(s));
+    }
+
     /// Both.
     pub fn extend(&mut self, more: Intent) {
         self.chains.extend(more.chains);

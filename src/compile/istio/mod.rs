@@ -57,10 +57,17 @@ pub(super) fn failover(fleet: &Fleet, failover: &Failover, site: &Site, made: &m
 pub(super) fn write(fleet: &Fleet, intent: &Intent, site: &Site, made: &mut Made) {
     let job = Job { fleet, site, places: Places::new(fleet, site) };
     let mut objects = Objects::default();
-    chain::write(&job, intent, &mut objects, &mut made.problems);
-    host::write(&job, intent, &mut objects, &mut made.problems);
+    let mut problems = Vec::new();
+    chain::write(&job, intent, &mut objects, &mut problems);
+    host::write(&job, intent, &mut objects, &mut problems);
     shift::write(&job, intent, &mut objects);
-    mesh_config::write(&job, intent, &mut objects, &mut made.problems);
+    mesh_config::write(&job, intent, &mut objects, &mut problems);
+    // One thing that is not known may be missed in several places.
+    for problem in problems {
+        if !made.problems.contains(&problem) {
+            made.problems.push(problem);
+        }
+    }
     let backends = intent.chains.iter().flat_map(|c| &c.backends);
     made.services.extend(backends.map(|b| (b.cluster.clone(), b.service.namespace.to_string())));
     let named = intent.shifts.iter().map(|s| (s.cluster.clone(), s.namespace.clone()));

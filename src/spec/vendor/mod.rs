@@ -3,7 +3,11 @@
 //! May not know: what the object compiles to.
 
 mod failover_scheme;
+mod failover_service;
+pub mod smh;
+mod traffic_policy;
 mod upstream;
+mod virtual_mesh;
 
 use serde_json::Value;
 

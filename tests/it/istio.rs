@@ -64,3 +64,38 @@ fn a_failover_of_ours_is_an_aggregate_of_the_local_and_the_federated_host() {
     assert_eq!(far["spec"]["exportTo"], serde_json::json!(["istio-system"]));
     assert_eq!(far["spec"]["workloadSelector"]["labels"], serde_json::json!({ "app": "reviews" }));
 }
+
+#[test]
+fn the_articles_documents_become_the_articles_resources() {
+    let all = rendered("article");
+    for (cluster, kind) in [("kind2", "local"), ("kind3", "local")] {
+        let rule = one(&all, cluster, "DestinationRule", "reviews");
+        assert_eq!(rule["spec"]["host"], "reviews.default.svc.cluster.local", "{kind}");
+        let outlier = serde_json::json!({
+            "consecutive5xxErrors": 1, "interval": "10s", "baseEjectionTime": "120s", "maxEjectionPercent": 100,
+        });
+        assert_eq!(rule["spec"]["trafficPolicy"]["outlierDetection"], outlier);
+    }
+    let entry = one(&all, "kind2", "ServiceEntry", "reviews-failover");
+    assert_eq!(entry["spec"]["hosts"], serde_json::json!(["reviews-failover.default.global"]));
+    let filter = one(&all, "kind2", "EnvoyFilter", "reviews-failover");
+    let patches = filter["spec"]["configPatches"].as_array().unwrap();
+    let contexts: Vec<_> = patches.iter().map(|p| p["match"]["context"].as_str().unwrap()).collect();
+    assert_eq!(contexts, ["SIDECAR_OUTBOUND", "SIDECAR_OUTBOUND", "GATEWAY", "GATEWAY"]);
+    assert_eq!(patches[0]["match"]["cluster"]["name"], "outbound|9080||reviews-failover.default.global");
+    let service = one(&all, "kind2", "VirtualService", "reviews");
+    let destination = serde_json::json!({ "host": "reviews-failover.default.global", "port": { "number": 9080 } });
+    let route = serde_json::json!([{ "route": [{ "destination": destination }] }]);
+    assert_eq!(service["spec"]["http"], route, "the article adds no retries");
+    assert!(all.iter().all(|(c, v)| c != "kind3" || v["kind"] != "VirtualService"));
+}
+
+#[test]
+fn the_later_group_and_field_mean_the_same() {
+    let plain = |case: &str| {
+        let mut all = rendered(case);
+        all.iter_mut().for_each(|(_, v)| v["metadata"]["labels"] = Value::Null);
+        all
+    };
+    assert_eq!(plain("article"), plain("gloo-mesh"));
+}
