@@ -65,6 +65,8 @@ commands! {
     certs => Certs,
     /// Who serves now, since when and why
     status => Status,
+    /// Who called a service of the mesh, who answered, how often: from the sidecars' access logs
+    traffic => Traffic,
     /// Break something under load, watch, put it back
     simulate => Simulate,
     /// Clusters on this machine that real clients accept

@@ -7,6 +7,7 @@ use super::Ctx;
 use crate::error::{Exit, Failure};
 use crate::report::drill::DrillReport;
 use crate::report::status::StatusReport;
+use crate::report::traffic::TrafficReport;
 use crate::sim::document::ScenarioDocument;
 use crate::spec::raw::{FailoverDoc, FleetDoc};
 use crate::spec::{failover, fleet};
@@ -34,6 +35,8 @@ pub enum Kind {
     DrillReport,
     /// What `status -o json` prints
     StatusReport,
+    /// What `traffic -o json` prints
+    TrafficReport,
 }
 
 /// A document of failctl: a Fleet, a Failover or a Scenario.
@@ -47,7 +50,7 @@ enum AnyDocument {
 }
 
 /// The schemas, as they are committed under `schema/`, by file name.
-pub fn all() -> [(&'static str, String); 6] {
+pub fn all() -> [(&'static str, String); 7] {
     [
         ("failctl.json", text(None)),
         ("fleet.json", text(Some(Kind::Fleet))),
@@ -55,6 +58,7 @@ pub fn all() -> [(&'static str, String); 6] {
         ("scenario.json", text(Some(Kind::Scenario))),
         ("drill-report.json", text(Some(Kind::DrillReport))),
         ("status-report.json", text(Some(Kind::StatusReport))),
+        ("traffic-report.json", text(Some(Kind::TrafficReport))),
     ]
 }
 
@@ -65,6 +69,7 @@ pub fn text(kind: Option<Kind>) -> String {
         Some(Kind::Failover) => failover::SCHEMA.clone(),
         Some(Kind::Scenario) => schemars::schema_for!(ScenarioDocument).to_value(),
         Some(Kind::DrillReport) => schemars::schema_for!(DrillReport).to_value(),
+        Some(Kind::TrafficReport) => schemars::schema_for!(TrafficReport).to_value(),
         Some(Kind::StatusReport) => schemars::schema_for!(StatusReport).to_value(),
         None => schemars::schema_for!(AnyDocument).to_value(),
     };

@@ -92,6 +92,19 @@ fn has(pod: &Value, container: &str) -> bool {
     lists.into_iter().flatten().flatten().any(|c| c["name"] == container)
 }
 
+/// What a container has written since a moment (RFC 3339); none: all that is kept.
+pub async fn logs(client: &Client, pod: &PodAddress, container: &str, since: Option<&str>) -> anyhow::Result<String> {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("container", container);
+    if let Some(since) = since {
+        query.append_pair("sinceTime", since);
+    }
+    let path = format!("/api/v1/namespaces/{}/pods/{}/log?{}", pod.namespace, pod.pod, query.finish());
+    let request = http::Request::get(path).body(Vec::new())?;
+    let said = client.request_text(request).await;
+    said.with_context(|| format!("the log of {container} in pod {}/{}", pod.namespace, pod.pod))
+}
+
 /// One HTTP/1.1 exchange over a stream. The answer's status and body; a deadline of `timeout` over all of it.
 pub async fn http(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,

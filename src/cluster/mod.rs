@@ -16,7 +16,7 @@ mod write;
 pub use apply::{Event, Held, Report, Written, apply, stop_on_ctrl_c};
 pub use clients::{Clients, Trouble, merged, trouble_of};
 pub use credential::{Asked, Verified, allowed, identity, mint, verify};
-pub use forward::{Forward, PodAddress, http, listen, open, pod_behind, pods_with};
+pub use forward::{Forward, PodAddress, http, listen, logs, open, pod_behind, pods_with};
 pub use kinds::{Kind, KindOf, url_of};
 pub use observe::{Want, observe};
 pub use version::version;

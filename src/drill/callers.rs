@@ -13,7 +13,7 @@ use crate::envoy::admin::{self, Host};
 /// The admin port of Istio's proxies, sidecars and gateways alike.
 pub const ADMIN_PORT: u16 = 15000;
 /// The container of a sidecar.
-const SIDECAR: &str = "istio-proxy";
+pub const SIDECAR: &str = "istio-proxy";
 /// More sidecars than this are not asked.
 pub const MOST: usize = 100;
 /// How many are asked at a time.

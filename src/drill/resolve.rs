@@ -12,7 +12,7 @@ use super::run::Lane;
 use crate::cluster::{self, Clients, Want, address};
 use crate::compile::gloo::names;
 use crate::manifest::World;
-use crate::model::failover::{Failover, Target as Way, TargetChoice};
+use crate::model::failover::{Failover, Member, Target as Way, TargetChoice};
 use crate::model::fleet::{Cluster, Fleet};
 use crate::model::mesh;
 use crate::model::name::ClusterName;
@@ -60,8 +60,8 @@ pub enum Seat {
     Sidecars {
         /// Envoy's name for all of the service: an aggregate.
         aggregate: String,
-        /// Envoy's name for the primary.
-        primary: String,
+        /// Envoy's names for its members, the primary first.
+        members: Vec<String>,
     },
 }
 
@@ -102,8 +102,16 @@ fn ours(documents: &Documents, failover: &Failover) -> Option<Protected> {
         let istio = cluster.istio.as_ref()?;
         let host = failover.mesh.host.clone();
         let host = host.unwrap_or_else(|| mesh::failover_host(failover.name.as_str(), service));
-        let local = mesh::local_host(service.namespace.as_str(), service.name.as_str(), &istio.cluster_domain);
-        Seat::Sidecars { aggregate: mesh::outbound(service.port, &host), primary: mesh::outbound(service.port, &local) }
+        let member = |m: &Member| {
+            let (namespace, name) = (m.service.namespace.as_str(), m.service.name.as_str());
+            let host = match m.cluster == primary.cluster {
+                true => mesh::local_host(namespace, name, &istio.cluster_domain),
+                false => mesh::federated_host(&m.cluster, namespace, name),
+            };
+            mesh::outbound(m.service.port, &host)
+        };
+        let members = failover.order.iter().flatten().map(member).collect();
+        Seat::Sidecars { aggregate: mesh::outbound(service.port, &host), members }
     } else {
         let upstream = names::upstream(cluster.gloo.as_ref()?, service);
         Seat::Gateway { namespace: upstream.namespace, upstream: upstream.name }
@@ -155,11 +163,15 @@ fn failover_service(fleet: &Fleet, body: &Value) -> Option<Protected> {
     let (cluster, namespace, service) = places.first()?.clone();
     let port = u16::try_from(body.pointer("/spec/port/number").and_then(Value::as_u64)?).ok()?;
     let domain = &fleet.clusters.get(&cluster)?.istio.as_ref()?.cluster_domain;
-    let local = mesh::local_host(&namespace, &service, domain);
-    let seat = Seat::Sidecars {
-        aggregate: mesh::outbound(port, &text("/spec/hostname")?),
-        primary: mesh::outbound(port, &local),
+    let member = |(at, namespace, name): &(ClusterName, String, String)| {
+        let host = match *at == cluster {
+            true => mesh::local_host(namespace, name, domain),
+            false => mesh::federated_host(at, namespace, name),
+        };
+        mesh::outbound(port, &host)
     };
+    let members = places.iter().map(member).collect();
+    let seat = Seat::Sidecars { aggregate: mesh::outbound(port, &text("/spec/hostname")?), members };
     Some(Protected {
         name: text("/metadata/name")?,
         policy: "article",
@@ -345,9 +357,9 @@ fn watch(cluster: &Cluster, known: &Protected) -> (Proxies, String) {
             let namespace = address::gloo_namespace(cluster).to_string();
             (Which::Gateway { namespace, selector: PROXY_PODS.into() }, known.seat.envoy_name())
         }
-        Seat::Sidecars { primary, .. } => {
+        Seat::Sidecars { members, .. } => {
             let namespaces = cluster.namespaces.iter().map(ToString::to_string).collect();
-            (Which::Caller { namespaces }, primary.clone())
+            (Which::Caller { namespaces }, members.first().cloned().unwrap_or_default())
         }
     };
     (Proxies { cluster: cluster.name.clone(), which }, name)

@@ -9,6 +9,7 @@ pub mod membership;
 pub mod plan;
 pub mod status;
 pub mod table;
+pub mod traffic;
 
 /// `apiVersion` of every machine-readable report.
 pub const API_VERSION: &str = "failctl.dev/v1alpha1";

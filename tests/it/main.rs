@@ -46,5 +46,6 @@ mod simulate;
 mod simulate_disturbed;
 mod status;
 mod support;
+mod traffic;
 mod webhooks;
 mod yaml_laws;

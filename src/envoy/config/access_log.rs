@@ -33,6 +33,9 @@ pub fn http(side: Side, tags: &BTreeMap<String, String>) -> Value {
         set(&mut format, "source_principal", Some(source));
         set(&mut format, "target_principal", Some(target));
     }
+    if side == Side::Outbound {
+        set(&mut format, "target_version", Some(format!("%RESP({})%", super::route::PEER_VERSION)));
+    }
     // A percent sign would begin one of Envoy's own words.
     tags.iter().for_each(|(name, value)| set(&mut format, name, Some(value.replace('%', "%%"))));
     let kind = "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog";

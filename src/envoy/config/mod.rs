@@ -57,7 +57,9 @@ pub fn resources(proxy: &Proxy, place: &Place) -> Resources {
     for listener in &proxy.listeners {
         all.listeners.insert(listener.name.clone(), listener::listener(listener, proxy, place));
         if let ListenerKind::Http(chains) = &listener.kind {
-            all.routes.extend(chains.iter().map(|c| (c.name.clone(), route::table(c))));
+            all.routes.extend(chains.iter().map(|c| {
+                (c.name.clone(), route::table(c, listener.side, proxy.tags.get("version").map(String::as_str)))
+            }));
         }
     }
     for (name, upstream) in &proxy.upstreams {

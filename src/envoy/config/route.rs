@@ -3,16 +3,31 @@
 use serde_json::{Value, json};
 
 use super::{duration, extension, set};
-use crate::routing::{Action, HeaderMatch, HttpChain, Matcher, PathMatch, Retry, Route, VirtualHost};
+use crate::routing::{Action, HeaderMatch, HttpChain, Matcher, PathMatch, Retry, Route, Side, VirtualHost};
 
-/// The route table of an HTTP chain.
-pub fn table(from: &HttpChain) -> Value {
+/// By this header a workload's sidecar tells its caller's which version answered (Istio exchanges the same in
+/// `x-envoy-peer-metadata`); gateways take it away.
+pub const PEER_VERSION: &str = "x-envoy-peer-version";
+
+/// The route table of an HTTP chain of a proxy that is `version` of its workload, if it has one.
+pub fn table(from: &HttpChain, side: Side, version: Option<&str>) -> Value {
     let hosts: Vec<Value> = from.virtual_hosts.iter().map(host).collect();
-    json!({
+    let mut table = json!({
         "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
         "name": from.name,
         "virtual_hosts": hosts
-    })
+    });
+    match (side, version) {
+        (Side::Inbound, Some(version)) => {
+            // A percent sign would begin one of Envoy's own words.
+            let header = json!({ "key": PEER_VERSION, "value": version.replace('%', "%%") });
+            let added = json!([{ "header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD" }]);
+            set(&mut table, "response_headers_to_add", Some(added));
+        }
+        (Side::Edge, Some(_)) => set(&mut table, "response_headers_to_remove", Some(json!([PEER_VERSION]))),
+        _ => {}
+    }
+    table
 }
 
 fn host(from: &VirtualHost) -> Value {

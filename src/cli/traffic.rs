@@ -1,0 +1,95 @@
+//! `failctl traffic`: who called a service of the mesh, who answered, how often.
+
+use std::collections::BTreeSet;
+
+use super::Ctx;
+use super::documents::DocumentArgs;
+use super::output::{Output, print};
+use super::picture::Ground;
+use crate::cluster;
+use crate::drill::callers;
+use crate::drill::resolve::{self, Protected, Seat};
+use crate::error::{Exit, Failure};
+use crate::model::duration::Millis;
+use crate::report::traffic::{TrafficReport, count};
+
+/// Arguments of `failctl traffic`.
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Counted from the access logs of the callers' sidecars (JSON lines with direction, cluster, code, \
+source_principal, target_principal, target_version); both ends are named by the certificates they showed.
+
+Examples:
+  failctl traffic reviews
+  failctl traffic reviews --since 2m -o json"
+)]
+pub struct Args {
+    /// The failover (default: the only one of a mesh)
+    pub failover: Option<String>,
+    /// Only requests that ended within this time (default: all that the logs keep)
+    #[arg(long, value_parser = Millis::parse)]
+    pub since: Option<Millis>,
+    /// Documents: the fleet and its failovers
+    #[command(flatten)]
+    pub documents: DocumentArgs,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// Runs the command.
+pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
+    let documents = args.documents.load(ctx)?;
+    let chosen = choose(resolve::protected(&documents), args.failover.as_deref())?;
+    let ground = Ground::of(ctx, documents)?;
+    let report = ctx.block_on(traffic(&ground, &chosen, args.since))??;
+    print(ctx, args.output, &report, || report.text())?;
+    Ok(if report.callers.is_empty() { Exit::Unknown } else { Exit::Ok })
+}
+
+fn choose(all: Vec<Protected>, name: Option<&str>) -> Result<Protected, Failure> {
+    let mut of_a_mesh: Vec<_> = all.into_iter().filter(|p| p.seat.upstream().is_none()).collect();
+    let names: Vec<_> = of_a_mesh.iter().map(|p| p.name.clone()).collect();
+    let usage = |why: String| Failure::because(Exit::Usage, why);
+    match name {
+        _ if names.is_empty() => {
+            Err(usage("the documents hold no failover of a mesh".into()).hint("give them with -f; see docs/failover.md"))
+        }
+        Some(name) => of_a_mesh.into_iter().find(|p| p.name == name).ok_or_else(|| {
+            let known = names.iter().map(String::as_str);
+            usage(format!("no failover of a mesh is named `{name}`")).hint(crate::spec::text::meant(name, known))
+        }),
+        None if of_a_mesh.len() == 1 => Ok(of_a_mesh.remove(0)),
+        None => Err(usage("the documents hold several failovers of a mesh".into())
+            .hint(format!("name one: {}", names.join(", ")))),
+    }
+}
+
+async fn traffic(ground: &Ground, chosen: &Protected, since: Option<Millis>) -> Result<TrafficReport, Failure> {
+    let Seat::Sidecars { aggregate, members } = &chosen.seat else {
+        return Err(Failure::because(Exit::Internal, "a failover of a mesh is decided in sidecars"));
+    };
+    let client = ground.clients.client(chosen.cluster.as_str()).await;
+    let client = client.map_err(|e| Failure::new(Exit::Unreachable, e))?;
+    let namespaces = ground.documents.fleet.clusters.get(&chosen.cluster).map(|c| c.namespaces.clone());
+    let namespaces: Vec<_> = namespaces.unwrap_or_default().iter().map(ToString::to_string).collect();
+    let found = callers::callers(&client, &namespaces, members).await;
+    let found = found.map_err(|e| {
+        Failure::new(Exit::Unreachable, e.context(format!("the sidecars of {} cannot be asked", chosen.cluster)))
+    })?;
+    let since = since.map(|time| (jiff::Timestamp::now() - std::time::Duration::from_millis(time.0)).to_string());
+    let (mut read, mut unread, mut texts) = (Vec::new(), found.failed, Vec::new());
+    for caller in &found.callers {
+        let who = format!("{} {}/{}", chosen.cluster, caller.pod.namespace, caller.pod.pod);
+        match cluster::logs(&client, &caller.pod, callers::SIDECAR, since.as_deref()).await {
+            Ok(text) => {
+                read.push(who);
+                texts.push(text);
+            }
+            Err(why) => unread.push(format!("{why:#}")),
+        }
+    }
+    let clusters: BTreeSet<String> = members.iter().chain([aggregate]).cloned().collect();
+    let rows = count(texts.iter().flat_map(|t| t.lines()), &clusters);
+    Ok(TrafficReport::new(chosen.name.clone(), read, unread, rows))
+}
