@@ -28,6 +28,7 @@ mod init;
 mod istio;
 mod kubectl;
 mod mesh_certificates;
+mod mesh_envoys;
 mod node;
 mod orders;
 mod plan_laws;

@@ -48,7 +48,7 @@ fn productpage(world: &World) -> Proxy {
     of(world, "kind2", "productpage")
 }
 
-fn edit(world: &mut World, cluster: &str, kind: &str, object: &str, change: impl FnOnce(&mut Value)) {
+pub fn edit(world: &mut World, cluster: &str, kind: &str, object: &str, change: impl FnOnce(&mut Value)) {
     let objects = world.clusters.get_mut(&name(cluster)).unwrap();
     let found = objects.by_key.iter_mut().find(|(k, _)| k.gvk.kind == kind && k.name == object);
     change(found.unwrap_or_else(|| panic!("no {kind} {object}")).1);
