@@ -26,6 +26,7 @@ mod gloo_guide;
 mod ground;
 mod init;
 mod istio;
+mod istio_laws;
 mod kubectl;
 mod mesh_certificates;
 mod mesh_envoys;

@@ -504,7 +504,7 @@ async fn a_wrong_name_a_strange_trust_domain_and_another_root_are_refused() {
     scene.kind3.patch(mesh, json!({"data": mesh["data"]})).await;
     scene.answers("v3").await;
 
-    let secret = scene.kind3.find(&scene.world, "Secret", "cacerts");
+    let secret = &scene.kind3.find(&scene.world, "Secret", "cacerts").clone();
     let other = Trust::new().cacerts(&scene.kind3.name);
     scene.kind3.patch(secret, json!({"data": other["data"]})).await;
     // Who is connected stays connected, as with real sidecars: a new pod shows what the new root means.

@@ -377,3 +377,18 @@ fn no_object_however_wrong_makes_reading_panic() {
         }
     }
 }
+
+#[test]
+fn a_clusters_own_domain_is_what_its_proxies_are_told() {
+    let mut world = article();
+    edit(&mut world, "kind2", "Pod", "productpage-v1-a", |p| {
+        p["spec"]["containers"][1]["args"] =
+            json!(["proxy", "sidecar", "--domain", "$(POD_NAMESPACE).svc.corp.example"]);
+    });
+    let proxy = productpage(&world);
+    assert!(proxy.upstreams.contains_key("outbound|9080||reviews.default.svc.corp.example"));
+    assert_eq!(
+        reached(&proxy, "reviews.default.svc.corp.example:9080"),
+        ["outbound|9080||reviews.default.svc.corp.example"]
+    );
+}

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::host;
-use super::scene::{DOMAIN, NETWORKING, Object, Scene, selects, texts};
+use super::scene::{NETWORKING, Object, Scene, selects, texts};
 use super::service::{Export, Service};
 use crate::routing::read::{At, Log};
 
@@ -38,7 +38,7 @@ impl<'a> Rules<'a> {
             };
             Some(Rule {
                 object,
-                host: host::full(&named, object.namespace(), DOMAIN),
+                host: host::full(&named, object.namespace(), &scene.domain),
                 export: Export::read(&spec.get("exportTo").strings(), object.namespace()),
                 clients: spec.at(&["workloadSelector", "matchLabels"]).some().map(|l| texts(&l)),
             })

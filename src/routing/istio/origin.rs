@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::host;
 use super::mesh_config::MeshConfig;
-use super::scene::{DOMAIN, NETWORKING, Pod, Scene, selects};
+use super::scene::{NETWORKING, Pod, Scene, selects};
 use super::service::Export;
 use super::workload::labels;
 use crate::manifest::World;
@@ -54,7 +54,7 @@ pub fn behind(scene: &Scene, address: &str, port: u16, host: &str, number: u16) 
             && servers.into_iter().any(|s| passes(s, own, host, &[listening.port, target]))
     });
     let gateway_namespace = listening.service.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or("");
-    passes.then(|| destination(world, cluster, gateway_namespace, host, number)).flatten()
+    passes.then(|| destination(scene, cluster, gateway_namespace, host, number)).flatten()
 }
 
 /// Why a cluster would refuse identities of another, if its objects tell: its trust domains, or its root.
@@ -110,7 +110,9 @@ fn passes(server: &Value, own: &str, wanted: &str, ports: &[u16]) -> bool {
 }
 
 /// The Service that a host means on its own cluster, seen from the gateway's namespace.
-fn destination(world: &World, cluster: &ClusterName, gateway: &str, host: &str, port: u16) -> Option<Origin> {
+fn destination(scene: &Scene, cluster: &ClusterName, gateway: &str, host: &str, port: u16) -> Option<Origin> {
+    let world = scene.world;
+    let local = |host| local(host, scene.domains.get(cluster)?);
     let origin = |namespace: &str, service: &str| Origin {
         cluster: cluster.clone(),
         namespace: namespace.into(),
@@ -143,8 +145,8 @@ fn destination(world: &World, cluster: &ClusterName, gateway: &str, host: &str, 
 }
 
 /// Name and namespace of the Service a local host means.
-fn local(host: &str) -> Option<(&str, &str)> {
-    host.strip_suffix(DOMAIN)?.strip_suffix(".svc.")?.split_once('.')
+fn local<'h>(host: &'h str, domain: &str) -> Option<(&'h str, &'h str)> {
+    host.strip_suffix(domain)?.strip_suffix(".svc.")?.split_once('.')
 }
 
 /// What a Service selects pods by; nothing when it selects none.

@@ -2,7 +2,7 @@
 //! What goes out: routes. Rules: Istio's pilot/pkg/networking/core/route.
 
 use super::client::Client;
-use super::scene::{DOMAIN, Object, selects, texts};
+use super::scene::{Object, selects, texts};
 use super::{host, retry};
 use crate::model::duration::Millis;
 use crate::routing::read::At;
@@ -169,7 +169,7 @@ fn destination(client: &Client, at: &At, namespace: &str, entry: &Entry) -> Opti
         at.reject("FCT0550", format!("{}.host is missing", at.path()));
         return None;
     };
-    let full = host::full(&named, namespace, DOMAIN);
+    let full = host::full(&named, namespace, &client.scene.domain);
     let service = client.services.get(full.as_str());
     if service.is_none() {
         at.warn(

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::mesh_config::MeshConfig;
 use super::place::Place;
-use super::workload::labels;
+use super::workload::{PROXY_CONTAINER, labels};
 use crate::manifest::{ObjectKey, World};
 use crate::model::name::ClusterName;
 use crate::routing::outside::{self, Outside};
@@ -18,7 +18,7 @@ pub const NETWORKING: &str = "networking.istio.io";
 /// Group of Istio's security objects.
 pub const SECURITY: &str = "security.istio.io";
 /// The domain of a cluster's Services; Istio's and Kubernetes' default.
-pub const DOMAIN: &str = "cluster.local";
+const DOMAIN: &str = "cluster.local";
 /// The label of a pod that is spoken to by mTLS.
 const TLS_MODE: &str = "security.istio.io/tlsMode";
 
@@ -97,6 +97,10 @@ pub struct Scene<'a> {
     pub cluster: &'a ClusterName,
     /// The mesh's own settings.
     pub config: MeshConfig,
+    /// The domain of this cluster's Services.
+    pub domain: String,
+    /// The domains of all clusters.
+    pub domains: BTreeMap<&'a ClusterName, String>,
     /// EndpointSlices by Service.
     pub slices: Slices<'a>,
     /// Who listens at the outside addresses of all clusters.
@@ -127,13 +131,27 @@ impl<'a> Scene<'a> {
         }
         kinds.values_mut().for_each(|all| all.sort_by_key(Object::age));
         let (slices, outside) = (slices::slices(world, cluster), outside::outside(world));
-        Scene { world, cluster, config, slices, outside, kinds, pods, log }
+        let domains: BTreeMap<_, _> = world.clusters.keys().map(|c| (c, domain(world, c))).collect();
+        let domain = domains.get(cluster).cloned().unwrap_or_else(|| DOMAIN.into());
+        Scene { world, cluster, config, domain, domains, slices, outside, kinds, pods, log }
     }
 
     /// All objects of a kind, the oldest first.
     pub fn all(&self, group: &'static str, kind: &'static str) -> &[Object<'a>] {
         self.kinds.get(&(group, kind)).map(Vec::as_slice).unwrap_or_default()
     }
+}
+
+/// The domain of a cluster's Services: its proxies are told it (`--domain $(POD_NAMESPACE).svc.DOMAIN`).
+fn domain(world: &World, cluster: &ClusterName) -> String {
+    let said = |pod: &Value| {
+        let containers = pod.pointer("/spec/containers")?.as_array()?;
+        let proxy = containers.iter().find(|c| c["name"] == PROXY_CONTAINER)?;
+        let mut words =
+            proxy.get("args")?.as_array()?.iter().filter_map(Value::as_str).skip_while(|w| *w != "--domain");
+        words.nth(1)?.split_once(".svc.").map(|(_, domain)| domain.to_string()).filter(|d| !d.is_empty())
+    };
+    world.all(cluster.as_str(), "", "Pod").find_map(|(_, pod)| said(pod)).unwrap_or_else(|| DOMAIN.into())
 }
 
 fn pod<'a>(key: &'a ObjectKey, body: &'a Value, nodes: &BTreeMap<&str, &Value>) -> Pod<'a> {

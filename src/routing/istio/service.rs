@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::origin;
 use super::place::Place;
-use super::scene::{DOMAIN, NETWORKING, Object, Pod, Scene, selects, texts};
+use super::scene::{NETWORKING, Object, Pod, Scene, selects, texts};
 use crate::routing::read::At;
 use crate::routing::{Origin, slices};
 
@@ -203,7 +203,7 @@ fn of_kube<'a>(scene: &Scene<'a>, object: Object<'a>) -> Option<Service<'a>> {
     Some(Service {
         object,
         kube: true,
-        host: format!("{name}.{namespace}.svc.{DOMAIN}"),
+        host: format!("{name}.{namespace}.svc.{}", scene.domain),
         addresses: text("/spec/clusterIP")
             .filter(|a| !a.is_empty() && *a != "None")
             .map(str::to_string)

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::client::Client;
 use super::route::{self, Entry, MESH, gateway};
-use super::scene::{DOMAIN, NETWORKING, Object, Scene};
+use super::scene::{NETWORKING, Object, Scene};
 use super::service::{Export, Port, Service};
 use super::{host, retry};
 use crate::manifest::ObjectKey;
@@ -39,7 +39,7 @@ pub fn virtuals<'a>(scene: &Scene<'a>) -> Vec<Virtual<'a>> {
         }
         Virtual {
             object: *object,
-            hosts: hosts.iter().map(|h| host::full(h, namespace, DOMAIN)).collect(),
+            hosts: hosts.iter().map(|h| host::full(h, namespace, &scene.domain)).collect(),
             gateways: gateways.iter().map(|g| gateway(g, namespace)).collect(),
             export: Export::read(&spec.get("exportTo").strings(), namespace),
         }
