@@ -17,6 +17,8 @@ mod vendor;
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use crate::manifest::Manifest;
 use crate::model::failover::Failover;
 use crate::model::fleet::Fleet;
@@ -60,6 +62,8 @@ pub enum Side {
     Server,
     /// A cluster that fails over to others.
     Client,
+    /// Gloo's proxy as a caller of services in its cluster's mesh: an identity under the mesh's own authority.
+    Mesh,
 }
 
 /// Compiles everything the user gave: failovers, and vendor objects as they stand. All problems at once, those about
@@ -97,6 +101,8 @@ struct Made {
     gateways: BTreeSet<(gloo::Way, ClusterName)>,
     secrets: BTreeSet<SecretNeed>,
     services: BTreeSet<(ClusterName, String)>,
+    /// Fields of backups' Upstreams; another failover may have more to say about the same object.
+    identities: Vec<Manifest>,
     /// Clusters whose address override was said to be unused: once is enough.
     overridden: BTreeSet<ClusterName>,
 }
@@ -119,7 +125,22 @@ fn one(fleet: &Fleet, failover: &Failover, site: &Site) -> Result<Compiled, Vec<
     finish(made)
 }
 
-fn finish(made: Made) -> Result<Compiled, Vec<Problem>> {
+/// One field manager has one opinion of an object: what a backup's Upstream gets joins what a primary's has.
+fn joined(made: &mut Made) {
+    for identity in std::mem::take(&mut made.identities) {
+        let Some(there) = made.manifests.iter_mut().find(|m| m.key == identity.key && m.hold == identity.hold) else {
+            made.manifests.push(identity);
+            continue;
+        };
+        let (more, spec) = (identity.body.get("spec").and_then(Value::as_object), there.body.get_mut("spec"));
+        if let (Some(more), Some(spec)) = (more, spec.and_then(Value::as_object_mut)) {
+            more.iter().for_each(|(k, v)| drop(spec.entry(k).or_insert_with(|| v.clone())));
+        }
+    }
+}
+
+fn finish(mut made: Made) -> Result<Compiled, Vec<Problem>> {
+    joined(&mut made);
     if made.problems.iter().any(|p| p.severity == Severity::Error) {
         // What is merely worth knowing waits until it compiles.
         let mut problems = made.problems;

@@ -19,6 +19,8 @@ pub fn family(fleet: &Fleet, failover: &Failover) -> Result<Family, Problem> {
     match failover.target {
         TargetChoice::Is(Target::IstioAggregate) => return Ok(Family::Mesh),
         TargetChoice::Is(Target::GlooFederation | Target::GlooUpstream) => return Ok(Family::Gloo),
+        // Who asks for an identity of the edge in the mesh has told which side of it is meant.
+        TargetChoice::Auto if failover.mesh.identity => return Ok(Family::Gloo),
         TargetChoice::Auto => {}
     }
     let primary = &failover.primary().cluster;

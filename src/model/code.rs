@@ -58,6 +58,8 @@ pub const ALL: &[(&str, &str)] = &[
     ("FCT0318", "two failovers route the same prefix of the same hosts"),
     ("FCT0319", "a FailoverScheme for a cluster on which Federation does not run"),
     ("FCT0320", "a FailoverScheme whose primary no document here watches"),
+    ("FCT0321", "an identity of the edge in a mesh that is not there"),
+    ("FCT0322", "a field of `mesh` that this target does not have"),
     ("FCT0330", "a target of a mesh where one of Gloo's is needed"),
     ("FCT0331", "two failovers want one object of a mesh, differently"),
     ("FCT0332", "an east-west gateway's address is not known offline"),

@@ -20,7 +20,7 @@ pub struct Failover {
     pub route: Option<RouteIntent>,
     /// What it compiles to.
     pub target: TargetChoice,
-    /// What only a mesh asks for.
+    /// What the services' mesh asks for.
     pub mesh: MeshIntent,
 }
 
@@ -143,11 +143,13 @@ pub struct RouteIntent {
     pub timeout: Option<Millis>,
 }
 
-/// What only a mesh asks for.
+/// What the services' mesh asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MeshIntent {
     /// The host name of the failover itself. Default: `NAME.NAMESPACE.global` ([`super::mesh::failover_host`]).
     pub host: Option<String>,
+    /// Whether Gloo calls the service's Pods with an identity in their mesh.
+    pub identity: bool,
 }
 
 /// What a failover compiles to, as written.

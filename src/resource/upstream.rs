@@ -30,11 +30,26 @@ pub struct Upstream {
     /// Passive checks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outlier_detection: Option<OutlierDetection>,
+    /// TLS towards the hosts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssl_config: Option<SslConfig>,
 }
 
 impl Kind for Upstream {
     const API_VERSION: &'static str = "gloo.solo.io/v1";
     const KIND: &'static str = "Upstream";
+}
+
+/// TLS towards an Upstream's own hosts (solo-io/gloo, `projects/gloo/api/v1/ssl/ssl.proto`, UpstreamSslConfig).
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SslConfig {
+    /// Application protocols offered.
+    pub alpn_protocols: Vec<&'static str>,
+    /// Certificate, key and the root of the hosts.
+    pub secret_ref: Reference,
+    /// Names of which a host's certificate must have one.
+    pub verify_subject_alt_name: Vec<String>,
 }
 
 /// Limits.

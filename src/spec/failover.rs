@@ -43,7 +43,9 @@ pub fn read(document: &Located, value: Value, fleet: Option<&Fleet>) -> (Option<
     let retry = retries(&mut r, spec.retries, route.as_ref());
     let stable_for = spec.failback.and_then(|f| r.optional_time("/spec/failback/stableFor", f.stable_for));
     let detection = detection.map(|(d, healthy)| guarded(&mut r, d, healthy, stable_for));
-    let mesh = MeshIntent { host: spec.mesh.and_then(|m| r.word("/spec/mesh/host", m.host, mesh_host)) };
+    let identity = spec.mesh.as_ref().and_then(|m| m.identity).unwrap_or(false);
+    let host = spec.mesh.and_then(|m| r.word("/spec/mesh/host", m.host, mesh_host));
+    let mesh = MeshIntent { host, identity };
     let target = match spec.target {
         None | Some(TargetSpec::Auto) => TargetChoice::Auto,
         Some(TargetSpec::GlooFederation) => TargetChoice::Is(Target::GlooFederation),

@@ -234,16 +234,18 @@ pub struct FailoverSpec {
     pub route: Option<RouteSpec>,
     /// What it compiles to. Default: auto, from what runs on the primary.
     pub target: Option<TargetSpec>,
-    /// What only a mesh asks for (target istioAggregate).
+    /// What the services' mesh asks for.
     pub mesh: Option<MeshSpec>,
 }
 
-/// What only a mesh asks for.
+/// What the services' mesh asks for.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MeshSpec {
-    /// Host name of the failover itself; callers need not know it. Default: NAME.NAMESPACE.global.
+    /// istioAggregate: host name of the failover itself; callers need not know it. Default: NAME.NAMESPACE.global.
     pub host: Option<String>,
+    /// Gloo's targets: each cluster's Gloo calls the service's Pods by mutual TLS, as a member of their mesh. Default: false.
+    pub identity: Option<bool>,
 }
 
 /// A Kubernetes Service and one of its ports.

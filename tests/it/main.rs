@@ -15,6 +15,7 @@ mod delete;
 mod demo;
 mod diff;
 mod drills;
+mod edge_mesh;
 mod envoys;
 mod federation;
 mod field_ownership;

@@ -115,7 +115,7 @@ fn after(mut world: World, fleet: &Fleet, compiled: &Compiled) -> World {
         let pem = |what: &str| STANDARD.encode(format!("-----BEGIN CERTIFICATE----- {what}"));
         let of = match need.side {
             Side::Server => "server",
-            Side::Client => "client",
+            Side::Client | Side::Mesh => "client",
         };
         let secret = json!({ "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
             "metadata": { "name": need.name, "namespace": need.namespace },

@@ -57,14 +57,15 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
 /// The secrets that the documents' objects name.
 pub fn needs(ground: &Ground) -> Result<Vec<SecretNeed>, Failure> {
     let compiled = compile::documents(&ground.documents, &site(ground, &World::default(), true))?;
-    Ok(compiled.secrets.into_iter().collect())
+    // An identity in a mesh comes from the mesh's own authority, not from the root of the gateways.
+    Ok(compiled.secrets.into_iter().filter(|n| n.side != Side::Mesh).collect())
 }
 
 /// Whose certificate a secret holds.
 pub fn party(need: &SecretNeed) -> Party {
     let role = match need.side {
         Side::Server => Role::Server,
-        Side::Client => Role::Client,
+        Side::Client | Side::Mesh => Role::Client,
     };
     Party { cluster: need.cluster.clone(), role }
 }

@@ -36,6 +36,7 @@ pub fn spec(job: &Job<'_>) -> Upstream {
             update_merge_window: Some(Millis(0).into()),
         }),
         outlier_detection: detection.passive().map(outlier),
+        ssl_config: None,
     }
 }
 

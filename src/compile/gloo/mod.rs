@@ -4,6 +4,7 @@
 
 mod detection;
 mod gateway;
+mod mesh;
 pub mod names;
 mod route;
 mod scheme;
@@ -80,6 +81,7 @@ pub(super) fn failover(fleet: &Fleet, failover: &Failover, site: &Site, made: &m
         }
         Way::Upstream => upstream::with_failover(&job, made),
     }
+    mesh::backups(&job, made);
     route::write(&job, made);
     made.secrets.insert(need(primary, names::gateway(way).client_secret, Side::Client));
     let backups = failover.order.iter().skip(1).flatten();

@@ -10,6 +10,9 @@ use crate::resource::Reference;
 /// The owner of what all failovers of a fleet share.
 pub const FLEET: &str = "fleet";
 
+/// The secret with the identity that Gloo's proxy has in its cluster's mesh.
+pub const MESH_IDENTITY: &str = "failctl-mesh-identity";
+
 /// What a failover gateway is called under one of Gloo's targets. The two share nothing, so that both can live on one
 /// pair of clusters (on different ports).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::super::Made;
-use super::{Job, Way, detection, manifest, names};
+use super::{Job, Way, detection, manifest, mesh, names};
 use crate::manifest::{Hold, Wave};
 use crate::model::failover::Member;
 use crate::model::identity;
@@ -15,7 +15,7 @@ use crate::resource::{Meta, Object, Reference};
 
 /// Detection alone; Federation adds the failover.
 pub fn detection_only(job: &Job<'_>, made: &mut Made) {
-    let spec = detection::spec(job);
+    let spec = Upstream { ssl_config: mesh::primary(job, made), ..detection::spec(job) };
     write(job, spec, Wave::Upstreams, made);
 }
 
@@ -31,7 +31,7 @@ pub fn with_failover(job: &Job<'_>, made: &mut Made) {
         groups.push(PrioritizedLocality { locality_endpoints: places.collect() });
     }
     let failover = Some(Failover { prioritized_localities: groups });
-    let spec = Upstream { failover, ..detection::spec(job) };
+    let spec = Upstream { failover, ssl_config: mesh::primary(job, made), ..detection::spec(job) };
     write(job, spec, Wave::Failover, made);
 }
 

@@ -8,7 +8,7 @@ mod host;
 pub mod intent;
 mod mesh_config;
 mod own;
-mod place;
+pub(super) mod place;
 mod shift;
 mod vip;
 

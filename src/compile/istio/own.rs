@@ -121,6 +121,10 @@ fn unfit(fleet: &Fleet, failover: &Failover, origin: &Origin) -> Vec<Problem> {
         let hint = "leave `route` out; the edge's own routes go on to lead to the first service of the mesh";
         say("FCT0345", what.into(), hint, "/spec/route".into());
     }
+    if failover.mesh.identity {
+        let what = "`mesh.identity` is for Gloo; between services the sidecars have identities of their own";
+        say("FCT0322", what.into(), "leave it out, or write a failover of Gloo", "/spec/mesh/identity".into());
+    }
     if let Some(host) = &failover.mesh.host {
         let domains = fleet.clusters.values().filter_map(|c| Some(&c.istio.as_ref()?.cluster_domain));
         if domains.chain([&mesh::CLUSTER_DOMAIN.to_string()]).any(|d| host.ends_with(&format!(".{d}"))) {

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use super::super::Site;
 use super::super::facts::{Facts, Service};
 use super::intent::{Backend, Origin};
+use crate::model::failover::ServiceRef;
 use crate::model::fleet::{Cluster, Fleet, GatewayAddress};
 use crate::model::mesh::{self, Protocol};
+use crate::model::name::ClusterName;
 use crate::model::problem::Problem;
 
 /// Stands for what a cluster out of reach would tell; what contains it is not written.
@@ -39,8 +41,8 @@ impl<'a> Places<'a> {
     }
 
     /// Whether the cluster would have told, had it been reached (or had anybody asked).
-    fn made_up(&self, backend: &Backend) -> bool {
-        self.site.draft || self.site.unread.contains_key(&backend.cluster)
+    fn made_up(&self, cluster: &ClusterName) -> bool {
+        self.site.draft || self.site.unread.contains_key(cluster)
     }
 
     fn service(&self, backend: &Backend) -> Option<&'a Service> {
@@ -53,10 +55,10 @@ impl<'a> Places<'a> {
         let at = &backend.pointer;
         let (namespace, name) = (backend.service.namespace.as_str(), backend.service.name.as_str());
         let Some(service) = self.service(backend) else {
-            if self.made_up(backend) {
+            if self.made_up(&backend.cluster) {
                 return Ok(Pods { labels: BTreeMap::from([(UNKNOWN.into(), UNKNOWN.into())]), target: None });
             }
-            return Err(origin.about(self.missing(backend), at));
+            return Err(origin.about(missing(&backend.cluster, &backend.service), at));
         };
         let about = |p: Problem| origin.about(p, at);
         if service.selector.is_empty() {
@@ -95,44 +97,40 @@ impl<'a> Places<'a> {
         }
     }
 
-    fn missing(&self, backend: &Backend) -> Problem {
-        let (namespace, name) = (&backend.service.namespace, &backend.service.name);
-        let what = format!(
-            "the Service {namespace}/{name} on `{}` is not known: its labels and its ServiceAccount are needed",
-            backend.cluster
-        );
-        let hint = format!(
-            "give its manifests too: -f {}=FILE; `failctl diff` and `failctl apply` ask the cluster",
-            backend.cluster
-        );
-        Problem::error("FCT0333", what).hint(hint)
-    }
-
     /// The identities of a backend's Pods, in their own trust domain.
     pub fn identities(&self, origin: &Origin, backend: &Backend) -> Result<Vec<String>, Problem> {
-        let namespace = backend.service.namespace.as_str();
-        let cluster = self.fleet.clusters.get(&backend.cluster);
-        let domain = cluster.map_or_else(|| mesh::TRUST_DOMAIN.to_string(), |c| self.site.trust_domain(c));
+        let Backend { cluster, service, account, pointer, .. } = backend;
+        self.accounts(cluster, service, account.as_deref()).map_err(|p| origin.about(p, pointer))
+    }
+
+    /// The same of any Service; the problem says nothing of where it was asked.
+    pub fn accounts(
+        &self,
+        cluster: &ClusterName,
+        service: &ServiceRef,
+        account: Option<&str>,
+    ) -> Result<Vec<String>, Problem> {
+        let (namespace, name) = (service.namespace.as_str(), service.name.as_str());
+        let domain = self.fleet.clusters.get(cluster);
+        let domain = domain.map_or_else(|| mesh::TRUST_DOMAIN.to_string(), |c| self.site.trust_domain(c));
         let spiffe = |account: &str| mesh::spiffe(&domain, namespace, account);
-        if let Some(account) = &backend.account {
+        if let Some(account) = account {
             return Ok(vec![spiffe(account)]);
         }
-        let accounts = self.service(backend).map(|s| self.facts().accounts(&backend.cluster, namespace, s));
-        match accounts {
+        let known = self.facts().service(cluster, namespace, name);
+        match known.map(|s| self.facts().accounts(cluster, namespace, s)) {
             Some(accounts) if !accounts.is_empty() => Ok(accounts.iter().map(|a| spiffe(a)).collect()),
-            _ if self.made_up(backend) => Ok(vec![spiffe(UNKNOWN)]),
-            None => Err(origin.about(self.missing(backend), &backend.pointer)),
+            _ if self.made_up(cluster) => Ok(vec![spiffe(UNKNOWN)]),
+            None => Err(missing(cluster, service)),
             Some(_) => {
                 let what = format!(
-                    "whom the Pods of {namespace}/{} on `{}` run as is not known: no Pod or Deployment there has the \
-                     Service's labels",
-                    backend.service.name, backend.cluster
+                    "whom the Pods of {namespace}/{name} on `{cluster}` run as is not known: no Pod or Deployment there has \
+                     the Service's labels"
                 );
                 let hint = format!(
-                    "write serviceAccount beside the cluster's name in a failover, or give the Deployment: -f {}=FILE",
-                    backend.cluster
+                    "write serviceAccount beside the cluster's name in a failover, or give the Deployment: -f {cluster}=FILE"
                 );
-                Err(origin.about(Problem::error("FCT0337", what).hint(hint), &backend.pointer))
+                Err(Problem::error("FCT0337", what).hint(hint))
             }
         }
     }
@@ -170,4 +168,13 @@ impl<'a> Places<'a> {
         let says = |name: &str| name == prefix || name.starts_with(&format!("{prefix}-"));
         port.map(|p| p.name.clone()).filter(|n| says(n)).unwrap_or(prefix)
     }
+}
+
+fn missing(cluster: &ClusterName, service: &ServiceRef) -> Problem {
+    let ServiceRef { namespace, name, .. } = service;
+    let what = format!(
+        "the Service {namespace}/{name} on `{cluster}` is not known: its labels and its ServiceAccount are needed"
+    );
+    let hint = format!("give its manifests too: -f {cluster}=FILE; `failctl diff` and `failctl apply` ask the cluster");
+    Problem::error("FCT0333", what).hint(hint)
 }
