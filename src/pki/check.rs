@@ -53,12 +53,18 @@ pub fn check_side(
         Err(e) => return vec![error("FCK0101", e.to_string())],
     };
     let mut found = validity(&leaf, now);
+    if role == Role::IstioCa {
+        found.extend(authority(&leaf, ca, name, now));
+    }
     if key.is_some_and(|k| k.public() != leaf.public_key) {
         found.push(error("FCK0105", "tls.key does not belong to tls.crt"));
     }
+    if role == Role::IstioCa {
+        return found;
+    }
     let fit = match role {
         Role::Server => leaf.for_server,
-        Role::Client => leaf.for_client,
+        _ => leaf.for_client,
     };
     if !fit {
         found.push(error(
@@ -74,13 +80,59 @@ pub fn check_side(
     }
     if ca.trim().is_empty() {
         let other =
-            if role == Role::Client { "the server is not verified" } else { "clients are not asked for a certificate" };
+            if role != Role::Server { "the server is not verified" } else { "clients are not asked for a certificate" };
         found.push(warning("FCK0106", format!("there is no ca.crt: {other}")));
     } else if let Err(why) = chains_to(&leaf, &rest, ca, role, now) {
         // Only its own idea of the CA; whether the other side accepts it is a matter of the pair.
         found.push(warning("FCK0104", format!("it does not chain to its own ca.crt: {why}")));
     }
     found
+}
+
+/// What stands against a mesh's authority: whether it may sign, for whom, and whether its roots verify it.
+fn authority(ca: &Facts, roots: &str, trust_domain: Option<&str>, now: Timestamp) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if !ca.is_ca || !ca.may_sign {
+        found.push(error("FCK0117", "it is no certificate authority, so istiod does not start with it"));
+    }
+    let said = ca.names.iter().find(|n| n.starts_with("spiffe://"));
+    if let (Some(said), Some(wanted)) = (said, trust_domain)
+        && said != wanted
+    {
+        found.push(error("FCK0118", format!("it is for the trust domain {said}, the fleet says {wanted}")));
+    }
+    if let Err(why) = signed_by(ca, roots, now) {
+        found.push(error("FCK0104", format!("it does not chain to its own root-cert.pem: {why}")));
+    }
+    found
+}
+
+/// Whether one of the roots signed an authority, or is it.
+fn signed_by(ca: &Facts, roots: &str, now: Timestamp) -> Result<(), String> {
+    let trusted: Vec<Facts> =
+        certificates(roots).map_err(|e| e.to_string())?.iter().filter_map(|c| facts(c).ok()).collect();
+    if trusted.iter().any(|t| t.der == ca.der) {
+        return Ok(());
+    }
+    let named: Vec<&Facts> = trusted.iter().filter(|t| t.subject == ca.issuer).collect();
+    if named.is_empty() {
+        return Err(format!("its issuer ({}) is not in it", ca.issuer));
+    }
+    let signer = named.into_iter().find(|t| super::facts::signature_of(ca, t));
+    let signer = signer.ok_or_else(|| format!("another root of the same name ({}) signed it", ca.issuer))?;
+    if now > signer.not_after {
+        return Err(format!("the root {} expired on {}", signer.subject, date(signer.not_after)));
+    }
+    Ok(())
+}
+
+/// Whether workloads under one mesh's authority are accepted by whoever trusts `roots`.
+///
+/// # Errors
+/// Why not.
+pub fn accepted(chain: &str, roots: &str, now: Timestamp) -> Result<(), String> {
+    let (ca, _) = read_chain(chain).map_err(|e| e.to_string())?;
+    signed_by(&ca, roots, now)
 }
 
 /// Whether two sides accept each other: each leaf must chain to the other's CA. Either CA may be missing.

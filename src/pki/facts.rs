@@ -77,6 +77,16 @@ pub fn facts(der: &CertificateDer<'_>) -> Result<Facts, Error> {
     })
 }
 
+/// Whether an authority's key made the signature under a certificate.
+pub(super) fn signature_of(certificate: &Facts, authority: &Facts) -> bool {
+    let (Ok((_, below)), Ok((_, above))) =
+        (X509Certificate::from_der(&certificate.der), X509Certificate::from_der(&authority.der))
+    else {
+        return false;
+    };
+    below.verify_signature(Some(above.public_key())).is_ok()
+}
+
 fn names(x509: &X509Certificate<'_>) -> Vec<String> {
     let extension = x509.subject_alternative_name().ok().flatten();
     let names = extension.iter().flat_map(|e| &e.value.general_names);

@@ -68,6 +68,11 @@ impl Key {
         Zeroizing::new(self.pair.serialize_pem())
     }
 
+    /// Whether it is an Ed25519 key, which Envoy does not take.
+    pub fn is_ed25519(&self) -> bool {
+        self.pair.algorithm() == &rcgen::PKCS_ED25519
+    }
+
     /// The public half as DER (SubjectPublicKeyInfo), to tell whether a certificate is for this key.
     pub fn public(&self) -> Vec<u8> {
         self.pair.subject_public_key_info()

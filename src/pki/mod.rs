@@ -9,15 +9,19 @@ mod issue;
 mod key;
 mod mesh;
 mod party;
+mod root;
+mod rotation;
 mod secret;
 
 pub use cacerts::{CACERTS, Cacerts};
-pub use check::{Finding, SOON_DAYS, check_pair, check_side, is_good};
+pub use check::{Finding, SOON_DAYS, accepted, check_pair, check_side, is_good};
 pub use facts::{Facts, certificates, facts};
 pub use issue::{Issued, Lifetimes, Serial, issue_leaf, issue_root, issue_self_signed, keeps};
 pub use key::{Algorithm, Key};
 pub use mesh::{Intermediate, chained, issue_intermediate, issue_mesh_root, issue_workload};
 pub use party::{Party, Role, parties};
+pub use root::brought;
+pub use rotation::{Seen, Step, bundle, comes_from, next, trusts};
 pub use secret::{Pair, secret};
 
 /// Why a certificate could not be made or read.

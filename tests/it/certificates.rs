@@ -136,7 +136,7 @@ fn findings_have_codes_for_what_stops_a_handshake() {
     let (set, other) = (set(Algorithm::EcdsaP256, at), set(Algorithm::EcdsaP256, at));
     let (ca, leaf) = (set.root.certificate.as_str(), set.server.certificate.as_str());
     let server = party("remote", Role::Server);
-    assert!(keeps("demo", &server, leaf, &set.server.key, ca, at).is_ok());
+    assert!(keeps(Role::Server, &server.dns("demo"), leaf, &set.server.key, ca, at).is_ok());
     let of = |ca: &str, key: &Key, name: &str, at: Timestamp| {
         let findings = check_side(Role::Server, leaf, ca, Some(key), Some(name), at);
         findings.iter().map(|f| f.code).collect::<Vec<_>>()

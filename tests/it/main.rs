@@ -37,6 +37,7 @@ mod plan_laws;
 mod probe;
 mod protobuf;
 mod render;
+mod rotation;
 mod route;
 mod routing;
 mod routing_istio;

@@ -1,7 +1,11 @@
-//! `failctl certs`: certificates for mutual TLS between gateways.
+//! `failctl certs`: certificates for mutual TLS between gateways and between the clusters of a mesh.
 
 mod generate;
 mod install;
+mod issue;
+mod material;
+mod mesh;
+mod rotate;
 mod status;
 mod store;
 
@@ -26,6 +30,8 @@ pub enum Action {
     Generate(generate::Args),
     /// Write them to the clusters as TLS secrets
     Install(install::Args),
+    /// Replace the root without an outage, one step at a time
+    Rotate(rotate::Args),
     /// Show what is on disk and what is installed, and whether the two ends accept each other
     Status(status::Args),
 }
@@ -63,6 +69,7 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
     match args.action {
         Action::Generate(args) => generate::run(args, ctx),
         Action::Install(args) => install::run(args, ctx),
+        Action::Rotate(args) => rotate::run(args, ctx),
         Action::Status(args) => status::run(args, ctx),
     }
 }

@@ -2,21 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use base64::Engine;
 use jiff::Timestamp;
-use serde_json::Value;
 
-use super::Where;
-use super::install::{needs, party};
+use super::material::{Slot, slots};
 use super::store::Store;
+use super::{Where, mesh};
 use crate::cli::Ctx;
 use crate::cli::output::{Output, print};
 use crate::cli::picture::Ground;
-use crate::cluster::{Want, observe};
-use crate::compile::SecretNeed;
+use crate::cluster::observe;
 use crate::compile::gloo::{choose, names};
 use crate::error::{Exit, Failure};
 use crate::manifest::World;
+use crate::model::fleet::Fleet;
+use crate::model::name::ClusterName;
 use crate::model::problem::Severity;
 use crate::pki::{self, Finding, Key, Party, Role};
 use crate::report::certificates::{CertificateReport, PairRow, Row, Said, Verdict};
@@ -41,12 +40,6 @@ pub struct Args {
     pub output: Output,
 }
 
-/// One side's material as it was found.
-struct Material {
-    chain: String,
-    ca: String,
-}
-
 /// Runs the command.
 pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
     let now = Timestamp::now();
@@ -60,18 +53,22 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
     let parties = pki::parties(&documents.fleet, &documents.failovers);
     let mut rows = Vec::new();
     if store.dir().is_dir() {
-        rows.extend(on_disk(&documents.fleet.name, &store, &parties, now)?);
+        rows.extend(on_disk(&documents.fleet, &store, &parties, now)?);
     } else {
         ctx.ui.say(format!("{} does not exist: nothing on disk", store.dir().display()));
     }
     let mut pairs = Vec::new();
     if let Some(ground) = &ground {
-        let needs = needs(ground)?;
-        let want = |n: &SecretNeed| Want::all("v1", "Secret").within(&n.namespace).named(&n.name).on(&n.cluster);
-        let wants: Vec<_> = needs.iter().map(want).collect();
+        let slots = slots(ground)?;
+        let mut wants: Vec<_> = slots.iter().map(Slot::want).collect();
+        wants.extend(mesh::wants(&documents.fleet));
         let world = ctx.block_on(observe(&ground.clients, &wants))?;
-        rows.extend(needs.iter().map(|n| installed(&documents.fleet.name, &store, n, &world, now)));
+        rows.extend(slots.iter().map(|s| installed(&documents.fleet, &store, s, &world, now)));
         pairs = paired(ground, &world, now);
+        pairs.extend(mesh::pairs(&documents.fleet, &documents.failovers, &slots, &world, now));
+    }
+    if store.rotating() {
+        ctx.ui.say("a root is being replaced: `failctl certs rotate` goes on with it");
     }
     let verdict = verdict(&rows, &pairs);
     let report = CertificateReport::new(now, rows, pairs, verdict);
@@ -86,7 +83,9 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
 fn verdict(rows: &[Row], pairs: &[PairRow]) -> Verdict {
     let findings = rows.iter().flat_map(|r| &r.findings).chain(pairs.iter().flat_map(|p| &p.findings));
     let bad = findings.into_iter().any(|f| f.severity == Severity::Error);
-    match (bad, rows.iter().any(|r| r.chain == Verdict::Unknown)) {
+    let unknown = rows.iter().any(|r| r.chain == Verdict::Unknown)
+        || pairs.iter().flat_map(|p| &p.findings).any(|f| f.code == "FCK0116");
+    match (bad, unknown) {
         (true, _) => Verdict::Bad,
         (false, true) => Verdict::Unknown,
         (false, false) => Verdict::Ok,
@@ -115,7 +114,7 @@ fn chain_of(findings: &[Finding]) -> Verdict {
     if broken { Verdict::Bad } else { Verdict::Ok }
 }
 
-fn on_disk(fleet: &str, store: &Store, parties: &BTreeSet<Party>, now: Timestamp) -> Result<Vec<Row>, Failure> {
+fn on_disk(fleet: &Fleet, store: &Store, parties: &BTreeSet<Party>, now: Timestamp) -> Result<Vec<Row>, Failure> {
     let name = |path: &std::path::Path| path.strip_prefix(store.dir()).unwrap_or(path).display().to_string();
     let row = |cluster, role, name, facts, findings: Vec<Finding>| {
         Row { place: "disk", cluster, role, name, facts, chain: chain_of(&findings), findings }
@@ -133,7 +132,7 @@ fn on_disk(fleet: &str, store: &Store, parties: &BTreeSet<Party>, now: Timestamp
         };
         let key = store.text(&paths.1)?.map(|t| Key::read(&t));
         let ca = ca.as_deref().map_or("", |c| c.as_str());
-        let pinned = party.dns(fleet);
+        let pinned = party.pinned(fleet);
         let usable = key.as_ref().and_then(|k| k.as_ref().ok());
         let mut findings = pki::check_side(party.role, &certificate, ca, usable, Some(&pinned), now);
         match key {
@@ -162,58 +161,49 @@ fn root_row(
     row(None, None, name, facts, findings)
 }
 
-/// A value of a Secret, decoded.
-fn value(secret: &Value, key: &str) -> Option<String> {
-    let text = secret.get("data")?.get(key)?.as_str()?;
-    String::from_utf8(base64::engine::general_purpose::STANDARD.decode(text).ok()?).ok()
-}
-
-fn material(world: &World, cluster: &str, namespace: &str, name: &str) -> Option<Material> {
-    let secret = world.get(cluster, "", "Secret", namespace, name)?;
-    Some(Material { chain: value(secret, "tls.crt")?, ca: value(secret, "ca.crt").unwrap_or_default() })
-}
-
-fn installed(fleet: &str, store: &Store, need: &SecretNeed, world: &World, now: Timestamp) -> Row {
-    let party = party(need);
+fn installed(fleet: &Fleet, store: &Store, slot: &Slot, world: &World, now: Timestamp) -> Row {
+    let party = &slot.party;
     let base = Row {
         place: "cluster",
-        cluster: Some(need.cluster.to_string()),
+        cluster: Some(party.cluster.to_string()),
         role: Some(party.role),
-        name: format!("{}/{}", need.namespace, need.name),
+        name: format!("{}/{}", slot.namespace, slot.name),
         facts: None,
         chain: Verdict::Bad,
         findings: Vec::new(),
     };
-    if let Some(why) = world.clusters.get(&need.cluster).and_then(|o| o.unreachable.clone()) {
+    if let Some(why) = world.clusters.get(&party.cluster).and_then(|o| o.unreachable.clone()) {
         let what = format!("the cluster cannot be asked: {why}");
         let findings = vec![Finding { code: "FCK0116", severity: Severity::Warning, what }];
         return Row { chain: Verdict::Unknown, findings, ..base };
     }
-    let Some(secret) = world.get(need.cluster.as_str(), "", "Secret", &need.namespace, &need.name) else {
-        return Row { findings: vec![error("FCK0114", "it is missing: `failctl certs install` writes it")], ..base };
+    let mesh = party.role == Role::IstioCa;
+    let Some(there) = slot.installed(world) else {
+        let what = match mesh {
+            true => "it is missing, so istiod signs with a root of its own, which no other cluster trusts: `failctl certs install` writes it",
+            false => "it is missing: `failctl certs install` writes it",
+        };
+        return Row { findings: vec![error("FCK0114", what)], ..base };
     };
     let mut findings = Vec::new();
-    if secret["type"] != "kubernetes.io/tls" {
-        let kind = secret["type"].as_str().unwrap_or("none");
-        findings.push(error("FCK0112", format!("its type is {kind}; Gloo takes only kubernetes.io/tls")));
+    if !mesh && there.kind != "kubernetes.io/tls" {
+        findings.push(error("FCK0112", format!("its type is {}; Gloo takes only kubernetes.io/tls", there.kind)));
     }
-    let chain = value(secret, "tls.crt").unwrap_or_default();
-    let key = value(secret, "tls.key").map(zeroize::Zeroizing::new).map(|k| Key::read(&k));
-    let ca = value(secret, "ca.crt").unwrap_or_default();
-    let usable = key.as_ref().and_then(|k| k.as_ref().ok());
-    let pinned = party.dns(fleet);
-    findings.extend(pki::check_side(party.role, &chain, &ca, usable, Some(&pinned), now));
-    match key {
-        None => findings.push(error("FCK0115", "it has no tls.key")),
+    let usable = there.key.as_ref().and_then(|k| k.as_ref().ok());
+    let pinned = party.pinned(fleet);
+    findings.extend(pki::check_side(party.role, &there.chain, &there.roots, usable, Some(&pinned), now));
+    match &there.key {
+        None => findings.push(error("FCK0115", format!("it has no {}", if mesh { "ca-key.pem" } else { "tls.key" }))),
         Some(Err(e)) => findings.push(error("FCK0115", e.to_string())),
         Some(Ok(_)) => {}
     }
-    let on_disk = store.text(&store.paths(&party).0).ok().flatten();
-    if on_disk.is_some_and(|d| d.trim() != chain.trim()) {
+    let on_disk = |store: &Store| store.text(&store.paths(party).0).ok().flatten();
+    let known: Vec<_> = [on_disk(store), on_disk(&store.next())].into_iter().flatten().collect();
+    if !known.is_empty() && known.iter().all(|d| d.trim() != there.chain.trim()) {
         let what = "it is not the one on disk: `failctl certs install` writes that".to_string();
         findings.push(Finding { code: "FCK0113", severity: Severity::Warning, what });
     }
-    Row { facts: said(&chain, now), chain: chain_of(&findings), findings, ..base }
+    Row { facts: said(&there.chain, now), chain: chain_of(&findings), findings, ..base }
 }
 
 /// Every primary with each of its backups, as far as both could be read.
@@ -227,10 +217,15 @@ fn paired(ground: &Ground, world: &World, now: Timestamp) -> Vec<PairRow> {
         let from = failover.primary().cluster.to_string();
         for member in failover.order.iter().skip(1).flatten() {
             let to = member.cluster.to_string();
-            let client = namespace(&from).and_then(|n| material(world, &from, &n, named.client_secret));
-            let server = namespace(&to).and_then(|n| material(world, &to, &n, named.server_secret));
+            let side = |cluster: &ClusterName, role: Role, name: &str| {
+                let party = Party { cluster: cluster.clone(), role };
+                let slot = Slot { party, namespace: namespace(cluster.as_str())?, name: name.to_string() };
+                slot.installed(world)
+            };
+            let client = side(&failover.primary().cluster, Role::Client, named.client_secret);
+            let server = side(&member.cluster, Role::Server, named.server_secret);
             let (Some(client), Some(server)) = (client, server) else { continue };
-            let findings = pki::check_pair((&server.chain, &server.ca), (&client.chain, &client.ca), now);
+            let findings = pki::check_pair((&server.chain, &server.roots), (&client.chain, &client.roots), now);
             pairs.insert((from.clone(), to.clone()), PairRow { from: from.clone(), to, findings });
         }
     }

@@ -1,6 +1,7 @@
 //! Certificates and keys on disk. Keys are 0600 from their first byte, written whole or not at all, in a directory
 //! that only its owner enters. Layout: `ca.crt`, `ca.key`, and per cluster `server.crt`, `server.key`, `client.crt`,
-//! `client.key`.
+//! `client.key`, `istio-ca.crt`, `istio-ca.key`, `mesh-identity.crt`, `mesh-identity.key`. While a root is being
+//! replaced, the folder `next` holds the same again under the new root.
 
 use std::fs;
 use std::io::Write;
@@ -42,6 +43,60 @@ impl Store {
         Ok(Lock(file))
     }
 
+    /// The store of the root that takes over while one is being replaced.
+    pub fn next(&self) -> Store {
+        Store { dir: self.dir.join("next") }
+    }
+
+    /// Empties the store.
+    pub fn clear(&self) -> Result<(), Failure> {
+        match fs::remove_dir_all(&self.dir) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(broken(&self.dir, e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes another store's place, which must be empty or absent, in one step.
+    pub fn take_place(self, of: &Store) -> Result<(), Failure> {
+        of.clear()?;
+        fs::rename(&self.dir, &of.dir).map_err(|e| broken(&self.dir, e))
+    }
+
+    /// Whether a root is being replaced.
+    pub fn rotating(&self) -> bool {
+        self.next().root_paths().0.exists()
+    }
+
+    /// Refuses what would disturb a root's replacement.
+    ///
+    /// # Errors
+    /// While there is one.
+    pub fn settled(&self) -> Result<(), Failure> {
+        if !self.rotating() {
+            return Ok(());
+        }
+        let why = format!("the root in {} is being replaced", self.dir.display());
+        Err(Failure::because(Exit::Input, why).hint("`failctl certs rotate` goes on with it"))
+    }
+
+    /// Makes what `next` holds the store's own: everything else first, the root's certificate last, since that says
+    /// that a root is being replaced. Stopped half-way, it goes on when called again.
+    pub fn promote(&self) -> Result<(), Failure> {
+        let next = self.next();
+        let last = next.root_paths().0;
+        let mut files = Vec::new();
+        files_below(&next.dir, &mut files)?;
+        files.retain(|f| *f != last && f.file_name().is_some_and(|n| n != ".lock"));
+        // A key before its certificate, as when they were written.
+        files.sort_by_key(|f| (f.extension().is_none_or(|e| e != "key"), f.clone()));
+        for from in files.into_iter().chain([last]) {
+            let to = self.dir.join(from.strip_prefix(&next.dir).unwrap_or(&from));
+            make(to.parent().unwrap_or(&self.dir))?;
+            fs::rename(&from, &to).map_err(|e| broken(&from, e))?;
+        }
+        fs::remove_dir_all(&next.dir).map_err(|e| broken(&next.dir, e))
+    }
+
     /// File names of the root: certificate and key.
     pub fn root_paths(&self) -> (PathBuf, PathBuf) {
         (self.dir.join("ca.crt"), self.dir.join("ca.key"))
@@ -79,6 +134,14 @@ impl Store {
         put(key, issued.key.pem().as_bytes(), 0o600)?;
         put(certificate, issued.certificate.as_bytes(), 0o644)
     }
+}
+
+fn files_below(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    for entry in fs::read_dir(dir).map_err(|e| broken(dir, e))? {
+        let path = entry.map_err(|e| broken(dir, e))?.path();
+        if path.is_dir() { files_below(&path, files)? } else { files.push(path) }
+    }
+    Ok(())
 }
 
 fn make(dir: &Path) -> Result<(), Failure> {

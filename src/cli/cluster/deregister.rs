@@ -27,7 +27,7 @@ Examples:
   failctl cluster deregister west --gone --yes")]
 pub struct Args {
     /// The member; it need not be in the fleet document any more
-    #[arg(value_name = "CLUSTER", add = super::names())]
+    #[arg(value_name = "CLUSTER", add = crate::cli::complete::clusters())]
     pub cluster: String,
     /// The cluster is gone for good: do not look for it
     #[arg(long)]

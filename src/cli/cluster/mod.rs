@@ -10,10 +10,7 @@ mod roll;
 mod show;
 mod undo;
 
-use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
-
 use super::Ctx;
-use super::documents::DocumentArgs;
 use crate::error::{Exit, Failure};
 
 /// Arguments of `failctl cluster`.
@@ -51,15 +48,4 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
         Action::Deregister(args) => deregister::run(args, ctx),
         Action::Undo(args) => undo::run(args, ctx),
     }
-}
-
-/// Names for the shell to complete: the clusters of the default document.
-fn names() -> ArgValueCompleter {
-    ArgValueCompleter::new(|typed: &std::ffi::OsStr| {
-        let sources = DocumentArgs::default().sources().unwrap_or_default();
-        let read = crate::spec::read(sources).map(|d| d.fleet).unwrap_or_default();
-        let typed = typed.to_string_lossy();
-        let names = read.clusters.keys().map(|c| c.as_str()).filter(|c| c.starts_with(&*typed));
-        names.map(CompletionCandidate::new).collect()
-    })
 }

@@ -25,7 +25,7 @@ Examples:
   failctl cluster register west --server https://west.example.com:6443 --lifetime 720h --yes")]
 pub struct Args {
     /// A cluster of the fleet
-    #[arg(value_name = "CLUSTER", add = super::names())]
+    #[arg(value_name = "CLUSTER", add = crate::cli::complete::clusters())]
     pub cluster: String,
     /// Where the others reach its API server (default: the address in your kubeconfig)
     #[arg(long, value_name = "URL", value_parser = server)]

@@ -21,7 +21,7 @@ Examples:
   failctl cluster renew west --lifetime 720h --yes")]
 pub struct Args {
     /// Members (default: all whose credential has less than a third of its life left)
-    #[arg(value_name = "CLUSTER", add = super::names())]
+    #[arg(value_name = "CLUSTER", add = crate::cli::complete::clusters())]
     pub clusters: Vec<String>,
     /// How long the new credentials are good; the cluster may grant less
     #[arg(long, value_name = "DURATION", default_value = "2160h", value_parser = lifetime)]

@@ -12,7 +12,7 @@ use crate::error::{Exit, Failure};
   failctl cluster show west")]
 pub struct Args {
     /// A cluster of the fleet
-    #[arg(value_name = "CLUSTER", add = super::names())]
+    #[arg(value_name = "CLUSTER", add = crate::cli::complete::clusters())]
     pub cluster: String,
     /// Which clusters
     #[command(flatten)]
