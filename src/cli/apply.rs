@@ -2,9 +2,10 @@
 
 use super::Ctx;
 use super::documents::DocumentArgs;
-use super::picture::{Ground, Lens, Part, picture};
+use super::picture::{Ground, Lens, Unwanted, picture};
 use super::road::{self, WriteArgs};
 use super::settle;
+use super::unwanted::{self, UnwantedArgs};
 use crate::error::{Exit, Failure};
 
 /// Arguments of `failctl apply`.
@@ -19,6 +20,9 @@ pub struct Args {
     /// What to write, and how
     #[command(flatten)]
     pub what: What,
+    /// What is no longer wanted
+    #[command(flatten)]
+    pub unwanted: UnwantedArgs,
 }
 
 /// What apply and its narrower doors share.
@@ -40,18 +44,21 @@ pub struct What {
 
 /// Runs the command.
 pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
-    write(ctx, &args.what, Part::All)
+    write(ctx, &args.what, args.unwanted.lens(args.what.failovers.is_empty()))
 }
 
-/// Writes a part of what the documents compile to, or all of it.
-pub fn write(ctx: &Ctx, what: &What, part: Part) -> Result<Exit, Failure> {
+/// Writes the part of the documents that the lens shows.
+pub fn write(ctx: &Ctx, what: &What, lens: impl Into<Lens>) -> Result<Exit, Failure> {
     let ground = &Ground::new(ctx, &what.documents, &what.failovers)?;
     let What { writing, wait, .. } = what;
-    let lens = Lens { part, force: writing.force };
+    let lens = &Lens { force: writing.force, ..lens.into() };
+    let prune = lens.unwanted == Unwanted::Take;
     ctx.block_on(async {
         let first = picture(ground, lens).await?;
         ctx.ui.problems(&first.compiled.notes);
         ctx.ui.problems(&first.warnings);
+        unwanted::say(ctx, &first, prune);
+        let unsearched = prune && !first.unsearched.is_empty();
         let desired = first.compiled.manifests;
         let mut ready = Some(first.plan);
         let planner = || {
@@ -63,7 +70,11 @@ pub fn write(ctx: &Ctx, what: &What, part: Part) -> Result<Exit, Failure> {
                 }
             }
         };
-        let exit = road::go(ctx, &ground.clients, writing, "write", planner).await?;
+        let verb = if prune { "write or take away" } else { "write" };
+        let exit = road::go(ctx, &ground.clients, writing, verb, planner).await?;
+        if exit == Exit::Ok && unsearched {
+            return Ok(Exit::Partial);
+        }
         if exit != Exit::Ok || !*wait || writing.dry_run.is_some() {
             return Ok(exit);
         }

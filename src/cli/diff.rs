@@ -4,6 +4,7 @@ use super::Ctx;
 use super::documents::DocumentArgs;
 use super::output::{Output, print};
 use super::picture::{Ground, Lens, picture};
+use super::unwanted::{self, UnwantedArgs};
 use crate::error::{Exit, Failure};
 use crate::plan::Reason;
 use crate::report;
@@ -25,6 +26,9 @@ pub struct Args {
     /// As if objects and fields that somebody else holds were taken over
     #[arg(long)]
     pub force: bool,
+    /// What is no longer wanted
+    #[command(flatten)]
+    pub unwanted: UnwantedArgs,
     /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,
@@ -33,10 +37,11 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
     let ground = Ground::new(ctx, &args.documents, &args.failovers)?;
-    let lens = Lens { force: args.force, ..Lens::default() };
-    let picture = ctx.block_on(picture(&ground, lens))??;
+    let lens = Lens { force: args.force, ..args.unwanted.lens(args.failovers.is_empty()) };
+    let picture = ctx.block_on(picture(&ground, &lens))??;
     ctx.ui.problems(&picture.compiled.notes);
     ctx.ui.problems(&picture.warnings);
+    unwanted::say(ctx, &picture, args.unwanted.prune);
     let plan = &picture.plan;
     print(ctx, args.output, &report::diff::report(plan), || report::diff::text(plan))?;
     for blocked in &plan.blocked {
@@ -46,7 +51,8 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
         };
         ctx.ui.say(format!("{} {sentence}: {}", blocked.key, blocked.why));
     }
-    Ok(match (plan.unreachable.is_empty(), plan.is_quiet()) {
+    let all_read = plan.unreachable.is_empty() && (!args.unwanted.prune || picture.unsearched.is_empty());
+    Ok(match (all_read, plan.is_quiet()) {
         (false, _) => Exit::Unreachable,
         (true, false) => Exit::No,
         (true, true) => Exit::Ok,

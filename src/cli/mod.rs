@@ -21,6 +21,7 @@ pub mod simulate_flags;
 pub mod simulate_restore;
 pub mod status_gather;
 mod status_mesh;
+pub mod unwanted;
 
 macro_rules! commands {
     ($($(#[$meta:meta])* $module:ident => $variant:ident),* $(,)?) => {

@@ -6,15 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Ctx;
 use super::documents::DocumentArgs;
+use super::unwanted;
 use crate::cluster::{Clients, Want, address, observe};
 use crate::compile::istio::UNKNOWN_WORKLOAD;
 use crate::compile::{self, Compiled, Site};
 use crate::error::{Exit, Failure};
-use crate::manifest::{Hold, Manifest, OWNER_LABEL, ObjectKey, Wave, World};
+use crate::manifest::{DocumentSet, Hold, Manifest, OWNER_LABEL, ObjectKey, Wave, World};
 use crate::model::fleet::GatewayAddress;
-use crate::model::name::ClusterName;
+use crate::model::name::{ClusterName, SetName};
 use crate::model::problem::Problem;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Leftovers, Plan};
 use crate::spec::Documents;
 
 /// Stands for an address that is not known yet, with a number for each; what contains one is not written.
@@ -83,12 +84,34 @@ impl Part {
 }
 
 /// What a command sees, and how far it may go.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Lens {
     /// Only this part.
     pub part: Part,
     /// Take over what somebody else holds.
     pub force: bool,
+    /// The set the documents are, where they are not the only one of their fleet.
+    pub set: Option<SetName>,
+    /// What to do about objects that the documents no longer want.
+    pub unwanted: Unwanted,
+}
+
+impl From<Part> for Lens {
+    fn from(part: Part) -> Self {
+        Lens { part, ..Lens::default() }
+    }
+}
+
+/// What to do about objects that earlier documents of the same set wanted and these do not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unwanted {
+    /// Do not even look: the command is about a part of the documents.
+    #[default]
+    Ignore,
+    /// Look, and leave them.
+    Count,
+    /// Plan to take them away.
+    Take,
 }
 
 /// What should be, what is, and the way from one to the other.
@@ -101,15 +124,25 @@ pub struct Picture {
     pub plan: Plan,
     /// What is worth knowing before anything is written.
     pub warnings: Vec<Problem>,
+    /// Objects that are no longer wanted and not in the plan.
+    pub unwanted: Leftovers,
+    /// Clusters on which it cannot be told what is no longer wanted, and why.
+    pub unsearched: BTreeMap<ClusterName, String>,
 }
 
 /// Looks at the clusters and plans.
-pub async fn picture(ground: &Ground, lens: Lens) -> Result<Picture, Failure> {
+pub async fn picture(ground: &Ground, lens: &Lens) -> Result<Picture, Failure> {
     let documents = &ground.documents;
     let draft = compile::documents(documents, &site(ground, &World::default(), true))?;
     let addresses = compile::documents(documents, &Site::offline()).is_err();
+    let wanted_once = async {
+        match lens.unwanted {
+            Unwanted::Ignore => World::default(),
+            Unwanted::Count | Unwanted::Take => unwanted::look(ground, &draft.manifests).await,
+        }
+    };
     let asked = wants(ground, &draft, addresses);
-    let mut world = observe(&ground.clients, &asked).await;
+    let (mut world, wanted_once) = tokio::join!(observe(&ground.clients, &asked), wanted_once);
     let mut unknown = BTreeMap::new();
     let mut site = site(ground, &world, false);
     let pending = site.gateways.values_mut().filter(|_| addresses).chain(site.east_west.values_mut());
@@ -134,16 +167,25 @@ pub async fn picture(ground: &Ground, lens: Lens) -> Result<Picture, Failure> {
         let why: Vec<_> = unknown.iter().filter(|(host, _)| named(host)).map(|(_, why)| why.clone()).collect();
         (!why.is_empty()).then(|| (m.key.clone(), why.join("; ")))
     };
+    let set = DocumentSet::new(&documents.fleet.name, lens.set.clone());
     let options = plan::Options {
+        set: Some(set.clone()),
+        prune: lens.unwanted == Unwanted::Take,
         force: lens.force,
         last: ground.primaries(),
         owners: owners(documents, &site),
         unknown: compiled.manifests.iter().filter_map(waits).collect(),
     };
-    let plan = plan::between(&compiled.manifests, &world, &options)
+    let mut plan = plan::between(&compiled.manifests, &world, &options)
         .map_err(|problems| Failure { exit: Exit::Refused, ..Failure::input(problems) })?;
+    let mut unwanted = plan::leftovers(&set, &compiled.manifests, &wanted_once, &options.last);
+    let unsearched = wanted_once.clusters.into_iter().filter_map(|(c, o)| Some((c, o.unreachable?))).collect();
+    if lens.unwanted == Unwanted::Take {
+        let kept = std::mem::take(&mut unwanted.kept);
+        std::mem::replace(&mut unwanted, Leftovers { kept, ..Leftovers::default() }).append_to(&mut plan);
+    }
     let warnings = if lens.part == Part::All { missing_secrets(&compiled, &world) } else { Vec::new() };
-    Ok(Picture { compiled, world, plan, warnings })
+    Ok(Picture { compiled, world, plan, warnings, unwanted, unsearched })
 }
 
 /// What could be known only from the clusters themselves (Services that a policy selects by label) is looked at too.

@@ -337,7 +337,7 @@ fn certificate_row(cluster: String, secret: String, chain: &str, now: Timestamp)
 
 /// What apply would change; none when that cannot be told.
 async fn drift_rows(ground: &Ground) -> Option<Vec<DriftRow>> {
-    let picture = picture::picture(ground, Lens::default()).await.ok()?;
+    let picture = picture::picture(ground, &Lens::default()).await.ok()?;
     let due = picture.plan.waves.iter().flatten().filter(|c| c.action != Action::Keep);
     let row = |c: &crate::plan::Change| DriftRow {
         cluster: c.key.cluster.to_string(),

@@ -102,10 +102,11 @@ pub async fn apply(
     // Why an owner's later waves must wait.
     let mut broken: BTreeMap<String, String> = BTreeMap::new();
     for (index, wave) in plan.waves.iter().enumerate() {
+        let last = plan.leftovers.is_some_and(|first| index >= first);
         let (ready, waiting): (Vec<&Change>, Vec<&Change>) =
-            wave.iter().filter(|c| c.action != Action::Keep).partition(|c| reason(&broken, c).is_none());
+            wave.iter().filter(|c| c.action != Action::Keep).partition(|c| reason(&broken, c, last).is_none());
         for change in waiting {
-            let why = reason(&broken, change).unwrap_or_default();
+            let why = reason(&broken, change, last).unwrap_or_default();
             hold(&mut report, &tell, change.key.clone(), Some(change.action), why, false);
         }
         for blocked in plan.blocked.iter().filter(|b| b.wave == index) {
@@ -145,9 +146,9 @@ pub async fn apply(
 }
 
 /// Why a change must wait: something of its own owner failed, or something that all share. What all share is taken
-/// away only when nobody is left who uses it.
-fn reason(broken: &BTreeMap<String, String>, change: &Change) -> Option<String> {
-    let shared_goes = change.owner == "fleet" && matches!(change.action, Action::Delete | Action::Release);
+/// away only when nobody is left who uses it, and what is no longer wanted (`last`) when all that is wanted is there.
+fn reason(broken: &BTreeMap<String, String>, change: &Change, last: bool) -> Option<String> {
+    let shared_goes = last || change.owner == "fleet" && matches!(change.action, Action::Delete | Action::Release);
     let anyone = shared_goes.then(|| broken.values().next()).flatten();
     broken.get(&change.owner).or_else(|| broken.get("fleet")).or(anyone).cloned()
 }

@@ -2,12 +2,16 @@
 //! What comes in: bodies made from typed resources or read from clusters. What goes out: keyed values.
 //! May not know: compilers, clients, files.
 
+mod set;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::model::name::ClusterName;
+
+pub use set::{DocumentSet, SET_LABEL, set_of};
 
 /// Label on every object failctl creates.
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "failctl");

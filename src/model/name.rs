@@ -76,6 +76,10 @@ name!(
     Namespace, 63, false
 );
 name!(
+    /// The name of a set of documents that are applied together. It becomes part of a label.
+    SetName, 40, false
+);
+name!(
     /// The name of a Kubernetes object (RFC 1123 subdomain).
     ObjectName, 253, true
 );

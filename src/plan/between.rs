@@ -8,9 +8,11 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use super::fields::{applied, covers, owned_by};
-use super::items::{self, ITEMS_ANNOTATION};
+use super::items::{self, ITEMS_ANNOTATION, SETS_ANNOTATION};
 use super::{Action, Blocked, CREATED_ANNOTATION, Change, Plan, Reason, Write, text};
-use crate::manifest::{FIELD_MANAGER, Hold, MANAGED_BY, Manifest, OWNER_LABEL, ObjectKey, Wave, World};
+use crate::manifest::{
+    DocumentSet, FIELD_MANAGER, Hold, MANAGED_BY, Manifest, OWNER_LABEL, ObjectKey, SET_LABEL, Wave, World,
+};
 use crate::model::name::ClusterName;
 use crate::model::problem::Problem;
 
@@ -25,6 +27,10 @@ pub struct Options {
     pub owners: BTreeMap<ObjectKey, String>,
     /// Objects whose content is not known yet, and why.
     pub unknown: BTreeMap<ObjectKey, String>,
+    /// The set of documents that is applied: everything written is marked with it. None: nothing is marked.
+    pub set: Option<DocumentSet>,
+    /// Take items of this set that no manifest wants any more out of lists that are still wanted.
+    pub prune: bool,
 }
 
 impl Options {
@@ -73,7 +79,7 @@ pub fn between(desired: &[Manifest], observed: &World, options: &Options) -> Res
     let index = |slot: &(Wave, bool)| waves.keys().position(|s| s == slot).unwrap_or(0);
     let blocked = blocked.into_iter().map(|(slot, b)| Blocked { wave: index(&slot), ..b }).collect();
     let unreachable = observed.clusters.iter().filter_map(|(c, o)| Some((c.clone(), o.unreachable.clone()?))).collect();
-    Ok(Plan { blocked, unreachable, waves: waves.into_values().collect() })
+    Ok(Plan { blocked, unreachable, waves: waves.into_values().collect(), leftovers: None })
 }
 
 /// The failover an object belongs to.
@@ -129,14 +135,14 @@ fn grouped<'a>(desired: &'a [Manifest], problems: &mut Vec<Problem>) -> IndexMap
 fn change(manifests: &[&Manifest], before: Option<&Value>, options: &Options) -> Result<Change, Problem> {
     let manifest = manifests[0];
     let change = match (&manifest.hold, before) {
-        (Hold::Own, _) => own(manifest, before, options.force),
-        (Hold::Fields, Some(there)) => Ok(apply(manifest, there, sendable(&manifest.body))),
+        (Hold::Own, _) => own(manifest, before, options),
+        (Hold::Fields, Some(there)) => Ok(apply(manifest, there, marked(&manifest.body, before, options))),
         (Hold::Fields, None) => Err(Problem::error("FCP0102", format!("{} does not exist yet", manifest.key))),
         (Hold::Text { path, annotation, .. }, Some(there)) => {
             Ok(patched(manifest, there, text::wanted(there, &manifest.body, path, annotation)))
         }
         (Hold::Text { .. }, None) => Err(Problem::error("FCP0102", format!("{} does not exist yet", manifest.key))),
-        (Hold::Items { path, key }, _) => held_items(manifests, before, path, key, options.force),
+        (Hold::Items { path, key }, _) => held_items(manifests, before, path, key, options),
     }?;
     Ok(Change { owner: options.owner(manifest), ..change })
 }
@@ -158,8 +164,19 @@ pub fn is_exact(key: &ObjectKey) -> bool {
     key.gvk.group.contains('.') && !key.gvk.group.ends_with(".k8s.io")
 }
 
-fn own(manifest: &Manifest, before: Option<&Value>, force: bool) -> Result<Change, Problem> {
-    let mut body = sendable(&manifest.body);
+/// The configuration as it is applied, with the mark of its set.
+fn marked(body: &Value, before: Option<&Value>, options: &Options) -> Value {
+    let shared = label(body, OWNER_LABEL) == Some("fleet");
+    let mut body = sendable(body);
+    if let (Some(set), Value::Object(fields)) = (&options.set, &mut body) {
+        let value = if shared { set.shared_label() } else { set.label_for(before) };
+        merge_into(fields, json!({"metadata": {"labels": {SET_LABEL: value}}}));
+    }
+    body
+}
+
+fn own(manifest: &Manifest, before: Option<&Value>, options: &Options) -> Result<Change, Problem> {
+    let mut body = marked(&manifest.body, before, options);
     let given = !is_ours(&body);
     if given && before.is_none_or(|b| annotation(b, CREATED_ANNOTATION).is_some()) {
         annotate(&mut body, CREATED_ANNOTATION, "by failctl");
@@ -168,7 +185,7 @@ fn own(manifest: &Manifest, before: Option<&Value>, force: bool) -> Result<Chang
         return Ok(made(manifest, Action::Create, Write::Apply { body: body.clone() }, None, Some(body)));
     };
     let known = is_ours(there) || owned_by(there, FIELD_MANAGER).is_some();
-    if !given && !known && !force {
+    if !given && !known && !options.force {
         return Err(foreign(&manifest.key, there));
     }
     Ok(apply(manifest, there, body))
@@ -202,7 +219,7 @@ fn held_items(
     before: Option<&Value>,
     path: &[String],
     key: &str,
-    force: bool,
+    options: &Options,
 ) -> Result<Change, Problem> {
     let manifest = manifests[0];
     let mut ours: Vec<Value> = Vec::new();
@@ -218,6 +235,8 @@ fn held_items(
         let list = Value::Array(items::placed(&[], &ours, key, &BTreeSet::new()));
         json_patch::merge(&mut body, &items::patch_at(path, list));
         items::record_text(&named).into_iter().for_each(|t| annotate(&mut body, ITEMS_ANNOTATION, &t));
+        let sets = sets_after(None, &named, options);
+        items::sets_text(&sets, &named).into_iter().for_each(|t| annotate(&mut body, SETS_ANNOTATION, &t));
         return Ok(made(manifest, Action::Create, Write::Apply { body: body.clone() }, None, Some(body)));
     };
     let mut record = items::record(there);
@@ -228,14 +247,17 @@ fn held_items(
         let name = items::name_of(i, key)?.to_string();
         (names.contains(&name) && !known.contains(&name) && !ours.contains(i)).then_some(name)
     });
-    if let (Some(name), false) = (stranger, force) {
+    if let (Some(name), false) = (stranger, options.force) {
         let what = format!("{} has an item `{name}` that failctl did not write", manifest.key);
         return Err(Problem::error("FCP0104", what).hint("rename it, or take it over with `--force`"));
     }
-    let stale = named.keys().filter_map(|owner| record.get(owner)).flatten();
+    let mine = options.set.as_ref().filter(|_| options.prune).map(DocumentSet::label);
+    let left = mine.map(|set| items::owners_in(there, &set)).unwrap_or_default();
+    let stale = named.keys().chain(&left).filter_map(|owner| record.get(owner)).flatten();
     let gone: BTreeSet<String> = stale.filter(|n| !names.contains(n)).cloned().collect();
     let wanted = items::placed(list, &ours, key, &gone);
-    record.extend(named);
+    record.retain(|owner, _| !left.contains(owner));
+    record.extend(named.clone());
     let mut patch = Map::new();
     if wanted != list {
         merge_into(&mut patch, items::patch_at(path, Value::Array(wanted)));
@@ -244,12 +266,28 @@ fn held_items(
         let text = items::record_text(&record);
         merge_into(&mut patch, json!({"metadata": {"annotations": {ITEMS_ANNOTATION: text}}}));
     }
+    let sets = items::sets_text(&sets_after(Some(there), &named, options), &record);
+    if items::sets(there) != sets.as_deref().and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default() {
+        merge_into(&mut patch, json!({"metadata": {"annotations": {SETS_ANNOTATION: sets}}}));
+    }
     // The rest of an object belongs to whoever made it.
     let maker = manifests.iter().find(|m| is_ours(there) && owner_of(&m.body) == owner_of(there));
     if let Some(maker) = maker {
         rest_of_created(&mut patch, there, &maker.body, path);
     }
     Ok(patched(manifest, there, patch))
+}
+
+/// The sets of the owners of items, when these owners' items are written as `options` say.
+fn sets_after(there: Option<&Value>, named: &items::Record, options: &Options) -> items::Sets {
+    let mut sets = there.map(items::sets).unwrap_or_default();
+    for owner in named.keys() {
+        if let Some(set) = &options.set {
+            let before = sets.get(owner).map(|l| json!({"metadata": {"labels": {SET_LABEL: l}}}));
+            sets.insert(owner.clone(), set.label_for(before.as_ref()));
+        }
+    }
+    sets
 }
 
 /// The object as a merge patch leaves it, and the patch that refuses when the object moved on.

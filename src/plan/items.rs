@@ -25,6 +25,32 @@ pub fn record_text(record: &Record) -> Option<String> {
     if kept.is_empty() { None } else { serde_json::to_string(&kept).ok() }
 }
 
+/// Annotation that records to which sets of documents the owners of items belong: a JSON object from owner to set.
+pub const SETS_ANNOTATION: &str = "failctl.dev/item-sets";
+
+/// Owner → its set, as recorded on an object.
+pub type Sets = BTreeMap<String, String>;
+
+/// The sets an object records; empty when there is no record or it is not readable.
+pub fn sets(object: &Value) -> Sets {
+    let text = object.get("metadata").and_then(|m| m.get("annotations")).and_then(|a| a.get(SETS_ANNOTATION));
+    text.and_then(Value::as_str).and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default()
+}
+
+/// The sets of those owners that still have items, as the annotation's value; nothing when there are none.
+pub fn sets_text(sets: &Sets, record: &Record) -> Option<String> {
+    let has_items = |owner: &String| record.get(owner).is_some_and(|names| !names.is_empty());
+    let kept: BTreeMap<_, _> = sets.iter().filter(|(owner, _)| has_items(owner)).collect();
+    if kept.is_empty() { None } else { serde_json::to_string(&kept).ok() }
+}
+
+/// The owners of items that belong to a set.
+pub fn owners_in(object: &Value, set: &str) -> BTreeSet<String> {
+    let owners = record(object).into_keys();
+    let sets = sets(object);
+    owners.filter(|o| sets.get(o).is_some_and(|s| s == set)).collect()
+}
+
 /// The list at a path.
 pub fn list<'a>(object: &'a Value, path: &[String]) -> &'a [Value] {
     let found = path.iter().try_fold(object, |o, p| o.get(p));

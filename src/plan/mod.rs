@@ -4,12 +4,14 @@
 mod between;
 mod fields;
 mod items;
+mod leftovers;
 mod removal;
 mod text;
 
 pub use between::{Options, between, find, is_ours, owner_of};
 pub use fields::{applied, owned_by};
-pub use items::{ITEMS_ANNOTATION, Record, list, record};
+pub use items::{ITEMS_ANNOTATION, Record, SETS_ANNOTATION, list, record};
+pub use leftovers::{Leftovers, leftovers};
 pub use removal::{ROUTE_OWNER, Scope, others, owners, removal, without_routes};
 
 use std::collections::BTreeMap;
@@ -90,6 +92,9 @@ pub struct Plan {
     pub waves: Vec<Vec<Change>>,
     /// Clusters that could not be read, with the reason: nothing can be said about their objects.
     pub unreachable: BTreeMap<ClusterName, String>,
+    /// From this wave on, changes take away what is no longer wanted. They wait for everything before them: what is
+    /// wanted instead must be there first.
+    pub leftovers: Option<usize>,
     /// Objects that should be written and cannot be planned yet, with the wave they belong to in `waves`.
     pub blocked: Vec<Blocked>,
 }

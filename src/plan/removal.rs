@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::between::{find, guarded, is_ours, merge_into, owner_of, same_object};
 use super::fields::owned_by;
-use super::items::{self, ITEMS_ANNOTATION};
+use super::items::{self, ITEMS_ANNOTATION, SETS_ANNOTATION};
 use super::{Action, Blocked, CREATED_ANNOTATION, Change, Plan, Reason, Write, applied, text};
 use crate::manifest::{FIELD_MANAGER, Hold, Manifest, ObjectKey, Wave, World};
 use crate::model::name::ClusterName;
@@ -53,7 +53,7 @@ pub fn removal(scope: &Scope, desired: &[Manifest], observed: &World) -> Plan {
     let read = observed.clusters.values().filter(|o| o.unreachable.is_none());
     for (key, there) in read.flat_map(|o| &o.by_key) {
         if !seen.iter().any(|k| same_object(k, key))
-            && let Some(change) = found_away(scope, key, there)
+            && let Some(change) = found_away(scope, key, there, false)
         {
             put(change);
         }
@@ -72,7 +72,7 @@ pub fn removal(scope: &Scope, desired: &[Manifest], observed: &World) -> Plan {
         why: unreachable.get(&m.key.cluster).cloned().unwrap_or_default(),
         reason: Reason::Unreachable,
     });
-    Plan { blocked: blocked.collect(), unreachable, waves: waves.into_values().collect() }
+    Plan { blocked: blocked.collect(), unreachable, waves: waves.into_values().collect(), leftovers: None }
 }
 
 fn is_unread(observed: &World, key: &ObjectKey) -> bool {
@@ -128,7 +128,8 @@ fn wanted_away(scope: &Scope, manifests: &[&Manifest], there: &Value) -> Option<
 }
 
 /// An object that no document names: it is ours by its labels, by its record of items, or by fields we applied.
-fn found_away(scope: &Scope, key: &ObjectKey, there: &Value) -> Option<Change> {
+/// `marked`: whoever asks knows that the object carries the mark of the scope, so fields without an owner are meant too.
+pub(super) fn found_away(scope: &Scope, key: &ObjectKey, there: &Value, marked: bool) -> Option<Change> {
     let wave = wave_of(key);
     if annotation(there, ITEMS_ANNOTATION).is_some() {
         let path: Vec<String> = ["spec", "virtualHost", "routes"].map(String::from).into();
@@ -138,7 +139,7 @@ fn found_away(scope: &Scope, key: &ObjectKey, there: &Value) -> Option<Change> {
     if is_ours(there) {
         return scope.has(&owner).then(|| delete(key, wave, &owner, there));
     }
-    if scope.owners.is_some() && (owner == "fleet" || !scope.has(&owner)) {
+    if !marked && scope.owners.is_some() && (owner == "fleet" || !scope.has(&owner)) {
         return None;
     }
     owned_by(there, FIELD_MANAGER)?;
@@ -207,15 +208,24 @@ fn without(
     let list = if left.is_empty() { Value::Null } else { Value::Array(left) };
     let mut patch = Map::new();
     merge_into(&mut patch, items::patch_at(path, list));
-    let annotations = there.get("metadata").and_then(|m| m.get("annotations")).and_then(Value::as_object);
-    let text = items::record_text(record);
-    let forget = match (&text, annotations.map(Map::len)) {
-        (None, Some(1)) => json!({"metadata": {"annotations": null}}),
-        _ => json!({"metadata": {"annotations": {ITEMS_ANNOTATION: text}}}),
-    };
-    merge_into(&mut patch, forget);
+    merge_into(&mut patch, forget(there, record));
     let (write, after) = guarded(there, patch);
     Some(Change { after: Some(after), ..change(key, wave, owner, there, Action::Release, write) })
+}
+
+/// A patch that leaves only this record of items, and no empty annotations.
+fn forget(there: &Value, record: &items::Record) -> Value {
+    let annotations = there.get("metadata").and_then(|m| m.get("annotations")).and_then(Value::as_object);
+    let (text, sets) = (items::record_text(record), items::sets_text(&items::sets(there), record));
+    let ours = [ITEMS_ANNOTATION, SETS_ANNOTATION];
+    let only_ours = annotations.is_some_and(|a| a.keys().all(|k| ours.contains(&k.as_str())));
+    match (text, only_ours) {
+        (None, true) => json!({"metadata": {"annotations": null}}),
+        (text, _) if annotations.is_some_and(|a| a.contains_key(SETS_ANNOTATION)) => {
+            json!({"metadata": {"annotations": {ITEMS_ANNOTATION: text, SETS_ANNOTATION: sets}}})
+        }
+        (text, _) => json!({"metadata": {"annotations": {ITEMS_ANNOTATION: text}}}),
+    }
 }
 
 /// Everyone who owns something on these clusters: failovers, `fleet` for what they share, `route` for single routes.

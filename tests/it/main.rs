@@ -3,6 +3,7 @@
 
 mod api_promises;
 mod apply;
+mod apply_disturbed;
 mod architecture;
 mod bad_input;
 mod certificates;
@@ -36,6 +37,7 @@ mod orders;
 mod plan_laws;
 mod probe;
 mod protobuf;
+mod prune;
 mod render;
 mod rotation;
 mod route;

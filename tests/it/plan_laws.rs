@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use failctl::cluster::{WriteOptions, write};
-use failctl::manifest::{FIELD_MANAGER, Hold, MANAGED_BY, Manifest, OWNER_LABEL, Wave, World, key_of};
-use failctl::model::name::ClusterName;
-use failctl::plan::{self, Action, Options, Plan, Scope, between, removal};
+use failctl::manifest::{DocumentSet, FIELD_MANAGER, Hold, MANAGED_BY, Manifest, OWNER_LABEL, Wave, World, key_of};
+use failctl::model::name::{ClusterName, SetName};
+use failctl::plan::{self, Action, Options, Plan, Scope, between, leftovers, removal};
 use failctl::sandbox::{api, crds};
 use kube::Client;
 use proptest::prelude::*;
@@ -258,6 +258,104 @@ async fn change(upstream: Value, first: Value, second: Value) -> Result<(), Test
     Ok(())
 }
 
+/// A set of documents by name, of the fleet `shop`.
+fn set(name: &str) -> DocumentSet {
+    DocumentSet::new("shop", Some(SetName::new(name).unwrap()))
+}
+
+/// Applies documents as a set, with or without taking away what it no longer wants.
+async fn apply_set(
+    server: &Server,
+    desired: &[Manifest],
+    of: &DocumentSet,
+    prune: bool,
+) -> Result<Plan, TestCaseError> {
+    let options = Options { set: Some(of.clone()), prune, ..Options::default() };
+    let world = server.world().await;
+    let mut plan = between(desired, &world, &options).map_err(|p| TestCaseError::fail(format!("{p:?}")))?;
+    if prune {
+        leftovers(of, desired, &world, &BTreeSet::new()).append_to(&mut plan);
+    }
+    match server.write(&plan).await {
+        Err(why) if why.starts_with("conflict") => Err(TestCaseError::reject(why)),
+        Err(why) => Err(TestCaseError::fail(why)),
+        Ok(_) => Ok(plan),
+    }
+}
+
+/// A server with what was there before failctl came.
+async fn ground(case: &Case) -> Server {
+    let server = Server::new().await;
+    server.create(&object("Upstream", "found", &case.upstream)).await;
+    if let Some(foreign) = &case.foreign {
+        server.create(&object("VirtualService", "edge", &routes(foreign))).await;
+    }
+    server
+}
+
+/// Objects as they are; where two routes are alike, which comes first depends on which came first, so routes by name.
+fn by_name(world: &World) -> BTreeMap<String, Value> {
+    let mut world = plain_world(world);
+    for object in world.values_mut() {
+        // Who made a list that several share is history.
+        if object["kind"] == "VirtualService"
+            && let Some(Value::Object(labels)) = object.pointer_mut("/metadata/labels")
+        {
+            labels.shift_remove(OWNER_LABEL);
+        }
+        if let Some(Value::Array(routes)) = object.pointer_mut("/spec/virtualHost/routes") {
+            routes.sort_by_key(|r| r["name"].as_str().map(str::to_string));
+        }
+    }
+    world
+}
+
+/// Documents that want less than before: pruning leaves the world as if nothing else had ever been applied.
+async fn prune(case: Case, kept: [bool; 4]) -> Result<(), TestCaseError> {
+    let all = desired(&case);
+    let fewer: Vec<_> = all.iter().zip(kept).filter(|(_, keep)| *keep).map(|(m, _)| m.clone()).collect();
+    let straight = ground(&case).await;
+    apply_set(&straight, &fewer, &set("a"), false).await?;
+    let server = ground(&case).await;
+    apply_set(&server, &all, &set("a"), false).await?;
+    apply_set(&server, &fewer, &set("a"), true).await?;
+    prop_assert_eq!(by_name(&server.world().await), by_name(&straight.world().await));
+    let again = apply_set(&server, &fewer, &set("a"), true).await?;
+    prop_assert!(again.is_quiet(), "pruning twice is pruning once: {:#?}", again);
+    Ok(())
+}
+
+/// Another set on the same clusters, in the same VirtualService: pruning this one to nothing leaves the other alone.
+async fn prune_beside(case: Case, theirs: Vec<Named>) -> Result<(), TestCaseError> {
+    let server = ground(&case).await;
+    let path: Vec<String> = ["spec", "virtualHost", "routes"].map(String::from).into();
+    let items = Hold::Items { path: path.clone(), key: "name".into() };
+    let other = [
+        manifest(owned(object("Gateway", "other", &case.own), "third"), Hold::Own, Wave::Gateways),
+        manifest(owned(object("VirtualService", "edge", &routes(&theirs)), "third"), items, Wave::Routes),
+    ];
+    apply_set(&server, &desired(&case), &set("a"), false).await?;
+    apply_set(&server, &other, &set("b"), false).await?;
+    server.create(&object("Gateway", "nobodys", &case.own)).await;
+    let before = plain_world(&server.world().await);
+    let plan = apply_set(&server, &[], &set("a"), true).await?;
+    let after = plain_world(&server.world().await);
+    for key in ["one: Gateway default/other", "one: Gateway default/nobodys", "one: Gateway default/made"] {
+        // The last is what all failovers share: it stays while another set is there.
+        prop_assert_eq!(after.get(key), before.get(key), "{}", key);
+    }
+    let routes = plan::list(&after["one: VirtualService default/edge"], &path).iter().map(|r| r["name"].clone());
+    let mut routes: Vec<_> = routes.map(|n| n.as_str().unwrap().to_string()).collect();
+    let mut expected: Vec<_> = theirs.iter().chain(case.foreign.iter().flatten()).map(|(n, ..)| n.clone()).collect();
+    routes.sort();
+    expected.sort();
+    prop_assert_eq!(routes, expected, "{:#?}", plan);
+    let options = Options { set: Some(set("b")), ..Options::default() };
+    let theirs = between(&other, &server.world().await, &options).unwrap();
+    prop_assert!(theirs.is_quiet(), "{:#?}", theirs);
+    Ok(())
+}
+
 fn run(future: impl Future<Output = Result<(), TestCaseError>>) -> Result<(), TestCaseError> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
@@ -268,6 +366,16 @@ proptest! {
     #[test]
     fn after_apply_nothing_is_left_to_do_and_delete_gives_the_world_back(case in case()) {
         run(check(case))?;
+    }
+
+    #[test]
+    fn pruning_leaves_the_world_as_if_the_unwanted_had_never_been_applied(case in case(), kept: [bool; 4]) {
+        run(prune(case, kept))?;
+    }
+
+    #[test]
+    fn pruning_one_set_never_touches_another_or_what_is_nobodys(case in case(), theirs in route_list("third")) {
+        run(prune_beside(case, theirs))?;
     }
 
     #[test]

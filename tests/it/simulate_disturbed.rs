@@ -2,16 +2,16 @@
 //! whatever the moment, `failctl simulate restore` puts everything back, and Ctrl-C needs nobody to do so.
 //! The clusters are two API servers in this process; a small server stands for the gateway.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::process::{Child, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 use failctl::drill::journal::Journal;
 use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
 
-use crate::support::fleet::{Ground, Moment};
+use crate::support::fleet::{Ground, Moment, at_each};
 
 /// Two clusters, a Deployment on each, and who answers.
 struct Site {
@@ -154,23 +154,6 @@ fn moments() -> Vec<Moment> {
     let requests = site.ground.stall.seen() - before;
     assert!(requests >= 12, "two faults take at least twelve requests, not {requests}");
     (1..=requests).flat_map(|nth| [false, true].map(|done| Moment { nth, done })).collect()
-}
-
-/// Does something at each moment, several sites at a time, and gathers what it answers.
-fn at_each(moments: Vec<Moment>, what: impl Fn(Moment) -> String + Sync) -> BTreeSet<String> {
-    let (left, seen) = (Mutex::new(moments), Mutex::new(BTreeSet::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                loop {
-                    let Some(moment) = left.lock().unwrap().pop() else { return };
-                    let state = what(moment);
-                    seen.lock().unwrap().insert(state);
-                }
-            });
-        }
-    });
-    seen.into_inner().unwrap()
 }
 
 /// All that can be true of the journal and the world while two faults are injected and healed.

@@ -45,6 +45,8 @@ pub struct Moment {
 #[derive(Default)]
 pub struct Stall {
     seen: AtomicUsize,
+    /// Whether each request seen was one that writes.
+    kinds: Mutex<Vec<bool>>,
     at: Mutex<Option<Moment>>,
     reached: std::sync::atomic::AtomicBool,
     lost: std::sync::atomic::AtomicBool,
@@ -54,10 +56,21 @@ pub struct Stall {
 impl Stall {
     /// Begins to count anew; from this moment on nothing moves.
     pub fn at(&self, moment: Moment) {
-        self.seen.store(0, Ordering::SeqCst);
+        self.count_anew();
         self.reached.store(false, Ordering::SeqCst);
         self.lost.store(false, Ordering::SeqCst);
         *self.at.lock().unwrap() = Some(moment);
+    }
+
+    /// Begins to count anew.
+    pub fn count_anew(&self) {
+        self.kinds.lock().unwrap().clear();
+        self.seen.store(0, Ordering::SeqCst);
+    }
+
+    /// The requests seen since then: whether each was one that writes.
+    pub fn kinds(&self) -> Vec<bool> {
+        self.kinds.lock().unwrap().clone()
     }
 
     /// Requests seen since the count began.
@@ -83,7 +96,9 @@ impl Stall {
     }
 
     /// The number of a request that begins now.
-    fn count(&self) -> usize {
+    fn count(&self, writes: bool) -> usize {
+        let mut kinds = self.kinds.lock().unwrap();
+        kinds.push(writes);
         self.seen.fetch_add(1, Ordering::SeqCst) + 1
     }
 
@@ -100,6 +115,23 @@ impl Stall {
         }
         Ok(())
     }
+}
+
+/// Does something at each moment, several at a time, and gathers what it answers.
+pub fn at_each(moments: Vec<Moment>, what: impl Fn(Moment) -> String + Sync) -> std::collections::BTreeSet<String> {
+    let (left, seen) = (Mutex::new(moments), Mutex::new(std::collections::BTreeSet::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let Some(moment) = left.lock().unwrap().pop() else { return };
+                    let state = what(moment);
+                    seen.lock().unwrap().insert(state);
+                }
+            });
+        }
+    });
+    seen.into_inner().unwrap()
 }
 
 /// One cluster.
@@ -499,7 +531,7 @@ impl Front {
         let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
         let path = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
         self.log.lock().unwrap().push(format!("{} {path}", parts.method));
-        let n = self.stall.count();
+        let n = self.stall.count(parts.method != http::Method::GET);
         self.stall.here(n, false).await?;
         let writes = parts.method != http::Method::GET;
         let fault = if writes { self.next_fault() } else { *self.fault.lock().unwrap() };
