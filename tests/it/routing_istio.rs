@@ -392,3 +392,78 @@ fn a_clusters_own_domain_is_what_its_proxies_are_told() {
         ["outbound|9080||reviews.default.svc.corp.example"]
     );
 }
+
+#[test]
+fn an_aggregate_for_gateways_counts_at_the_ingress_gateway_and_not_at_sidecars() {
+    let mut world = article();
+    edit(&mut world, "kind2", "EnvoyFilter", "reviews-failover", |f| {
+        f["spec"]["configPatches"]
+            .as_array_mut()
+            .unwrap()
+            .iter_mut()
+            .for_each(|p| p["match"]["context"] = json!("GATEWAY"));
+    });
+    edit(&mut world, "kind2", "VirtualService", "bookinfo", |v| {
+        v["spec"]["http"][0]["route"][0]["destination"] =
+            json!({"host": "reviews-failover.default.global", "port": {"number": 9080}});
+    });
+    let gateway = of(&world, "kind2", "istio-ingressgateway");
+    assert_eq!(order(&gateway, FAILOVER), [["kind2/reviews"], ["kind3/reviews"]]);
+    let rows = effective::routes(&gateway);
+    assert!(rows.iter().all(|r| r.port == 8080 && r.upstream == FAILOVER) && !rows.is_empty());
+    assert_eq!(order(&productpage(&world), FAILOVER), [Vec::<String>::new()]);
+}
+
+#[test]
+fn a_merge_changes_the_limits_of_what_it_matches_and_nothing_else() {
+    let mut world = article();
+    edit(&mut world, "kind2", "EnvoyFilter", "reviews-failover", |f| {
+        let merge = json!({"applyTo": "CLUSTER", "match": {"context": "SIDECAR_OUTBOUND", "cluster": {"service": "reviews.default.svc.cluster.local"}},
+            "patch": {"operation": "MERGE", "value": {"connectTimeout": "2s", "circuit_breakers": {"thresholds": [{"max_retries": 7}]},
+                "common_lb_config": {"healthy_panic_threshold": {"value": 30}}}}});
+        f["spec"]["configPatches"].as_array_mut().unwrap().push(merge);
+    });
+    let proxy = productpage(&world);
+    let (local, remote) = (&proxy.upstreams[LOCAL], &proxy.upstreams[REMOTE]);
+    assert_eq!((local.breakers.max_retries, local.connect_timeout.0, local.panic_threshold), (Some(7), 2000, Some(30)));
+    assert_eq!(
+        (remote.breakers.max_retries, remote.connect_timeout.0, remote.panic_threshold),
+        (Some(u32::MAX), 10_000, Some(0))
+    );
+    assert_eq!(codes(&proxy), Vec::<String>::new());
+}
+
+#[test]
+fn a_ports_own_policy_inherits_nothing_and_a_subsets_adds_to_the_whole() {
+    let mut world = article();
+    edit(&mut world, "kind2", "DestinationRule", "reviews", |r| {
+        r["spec"]["subsets"] = json!([{"name": "v1", "labels": {"version": "v1"},
+            "trafficPolicy": {"connectionPool": {"http": {"maxRetries": 5}}}}]);
+    });
+    let subset = productpage(&world).upstreams["outbound|9080|v1|reviews.default.svc.cluster.local"].clone();
+    assert_eq!((subset.endpoints().count(), subset.breakers.max_retries, subset.outlier.is_some()), (1, Some(5), true));
+    assert_eq!(tls(&subset)[0].sni.as_deref(), Some("outbound_.9080_.v1_.reviews.default.svc.cluster.local"));
+    edit(&mut world, "kind2", "DestinationRule", "reviews", |r| {
+        r["spec"]["trafficPolicy"]["portLevelSettings"] =
+            json!([{"port": {"number": 9080}, "tls": {"mode": "DISABLE"}}]);
+    });
+    let whole = productpage(&world).upstreams[LOCAL].clone();
+    assert!(whole.outlier.is_none() && tls(&whole).is_empty());
+}
+
+#[test]
+fn of_two_rules_for_one_host_the_older_speaks_and_the_callers_own_namespace_goes_first() {
+    let rule = |name: &str, namespace: &str, errors: u32| {
+        json!({"apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": {"name": name, "namespace": namespace,
+            "creationTimestamp": "2026-01-01T00:00:00Z"}, "spec": {"host": "reviews.default.svc.cluster.local",
+            "trafficPolicy": {"outlierDetection": {"consecutive5xxErrors": errors}}}})
+    };
+    let errors =
+        |world: &World| productpage(world).upstreams[LOCAL].outlier.as_ref().unwrap().settings["consecutive_5xx"];
+    let mut world = article();
+    world.insert(&name("kind2"), rule("reviews-root", "istio-system", 3));
+    assert_eq!(errors(&world), 1, "the namespace of caller and host goes before the root");
+    world.insert(&name("kind2"), rule("reviews-older", "default", 9));
+    assert_eq!(errors(&world), 9);
+    assert_eq!(codes(&productpage(&world)), ["FCT0553 DestinationRule reviews"]);
+}

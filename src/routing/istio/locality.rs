@@ -104,7 +104,7 @@ fn rank(one: &Placed, client: &Client, setting: &Setting) -> u32 {
 fn label_rank(one: &Placed, client: &Client, labels: &[String]) -> u32 {
     let alike = labels.iter().take_while(|label| match label.split_once('=') {
         Some((name, wanted)) => one.labels.get(name).is_some_and(|v| v == wanted),
-        None => one.labels.get(*label).is_some() && one.labels.get(*label) == client.labels.get(*label),
+        None => one.labels.contains_key(*label) && one.labels.get(*label) == client.labels.get(*label),
     });
     let alike = alike.count();
     u32::try_from(labels.len() - alike).unwrap_or(u32::MAX / 8)

@@ -102,7 +102,7 @@ impl<'a> Mesh<'a> {
                 kind: ListenerKind::Http(vec![chain]),
             });
         }
-        listeners.sort_by(|a, b| a.bind.port.cmp(&b.bind.port));
+        listeners.sort_by_key(|l| l.bind.port);
         (listeners, upstreams)
     }
 

@@ -13,7 +13,7 @@ use crate::routing::Proxy;
 use crate::sandbox::xds::{Made, Node, Served};
 
 /// One proxy and what only it may have.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct Member {
     /// What it does.
     pub proxy: Proxy,
@@ -43,6 +43,11 @@ impl Snapshot {
     /// These proxies by `POD.NAMESPACE`, with the addresses of the names among their endpoints.
     pub fn new(members: BTreeMap<String, Member>, names: Names) -> Self {
         Snapshot { members, names, ..Snapshot::default() }
+    }
+
+    /// Whether Envoys would be told the same.
+    pub fn says_the_same(&self, other: &Snapshot) -> bool {
+        self.members == other.members && self.names == other.names
     }
 
     /// All proxies.

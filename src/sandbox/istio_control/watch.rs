@@ -21,7 +21,7 @@ use super::snapshot::{Member, Snapshot};
 use crate::envoy::config::Names;
 use crate::manifest::World;
 use crate::model::name::ClusterName;
-use crate::routing::istio::{MESH_CONFIG, Mesh, workloads};
+use crate::routing::istio::{MESH_CONFIG, Mesh, MeshConfig, workloads};
 use crate::sandbox::controllers::write::base64_of;
 use crate::sandbox::xds::names;
 use crate::sandbox::xds::watch::{Watch, Watched};
@@ -80,7 +80,8 @@ pub async fn run(
         }
         seen.gather().await;
         let Some(world) = seen.world() else { continue };
-        let snapshot = snapshot(world, seen.cluster(), &mut certificates, addresses.clone(), &mut said);
+        let mesh = Mesh::read(world, seen.cluster());
+        let snapshot = snapshot(world, seen.cluster(), &mesh, &mut certificates, addresses.clone(), &mut said);
         let wanted = names::used(snapshot.proxies());
         if !looking && wanted.iter().any(|name| !addresses.contains_key(name)) {
             // Looking up takes its time when nobody answers: nothing else waits for it.
@@ -88,8 +89,11 @@ pub async fn run(
             let (known, found) = (addresses.clone(), found.clone());
             tokio::spawn(async move { drop(found.send(names::resolve(&wanted, &known).await)) });
         }
-        publish.send_replace(Arc::new(snapshot));
-        let kept = keep(&client, world, seen.cluster(), &ca).await;
+        // Heartbeats and the like change nothing: nobody need wake.
+        if !snapshot.says_the_same(&publish.borrow()) {
+            publish.send_replace(Arc::new(snapshot));
+        }
+        let kept = keep(&client, world, seen.cluster(), mesh.config(), &ca).await;
         again = kept.is_err();
         if let Err(error) = kept {
             tracing::debug!(%error, "istiod: writing");
@@ -100,11 +104,11 @@ pub async fn run(
 fn snapshot(
     world: &World,
     cluster: &ClusterName,
+    mesh: &Mesh,
     certificates: &mut Certificates,
     names: Names,
     said: &mut String,
 ) -> Snapshot {
-    let mesh = Mesh::read(world, cluster);
     let config = mesh.config();
     let authority = authority::of(world, cluster, &config.namespace).unwrap_or_else(|wrong| {
         if *said != wrong {
@@ -132,9 +136,13 @@ fn snapshot(
 }
 
 /// Makes istiod's own authority where nobody gave one, and puts the webhook's certificate where the API server looks.
-async fn keep(client: &Client, world: &World, cluster: &ClusterName, ca: &str) -> anyhow::Result<()> {
-    let mesh = Mesh::read(world, cluster);
-    let config = mesh.config();
+async fn keep(
+    client: &Client,
+    world: &World,
+    cluster: &ClusterName,
+    config: &MeshConfig,
+    ca: &str,
+) -> anyhow::Result<()> {
     if config.object.is_some() && matches!(authority::of(world, cluster, &config.namespace), Ok(None)) {
         let secret = authority::own(&config.namespace, &config.trust_domain, Timestamp::now())?;
         let api = api(client, ("", "v1", "Secret", "secrets"), Some(&config.namespace));
