@@ -50,6 +50,7 @@ mod schema;
 mod scheme;
 mod simulate;
 mod simulate_disturbed;
+mod smh_article;
 mod status;
 mod support;
 mod traffic;

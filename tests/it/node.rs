@@ -578,3 +578,55 @@ async fn a_node_without_its_address_says_so() {
     assert!(format!("{taken:#}").contains("kubelet endpoint"), "{taken:#}");
     lab.stop().await;
 }
+
+#[tokio::test]
+async fn behind_a_sidecar_programs_have_an_address_of_their_own_and_localhost_is_both() {
+    let lab = Lab::start().await;
+    let field = |name: &str, path: &str| json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}});
+    let spec = json!({"containers": [
+        {"name": "details", "image": "docker.io/istio/examples-bookinfo-details-v1:1.16.2", "ports": [{"containerPort": 9080}],
+         "readinessProbe": {"httpGet": {"path": "/health", "port": 9080}, "periodSeconds": 1}},
+        {"name": "istio-proxy", "image": "docker.io/istio/proxyv2:1.27.3", "args": ["proxy", "sidecar"], "env": [
+            // Nobody listens there: the proxy runs and waits.
+            {"name": "PROXY_CONFIG", "value": format!("discoveryAddress: {}:15010", lab.config.address)},
+            field("POD_NAME", "metadata.name"), field("POD_NAMESPACE", "metadata.namespace")]},
+    ]});
+    lab.create("details", spec).await;
+    let ip = lab.ready("details").await;
+    let inner = lab.config.inner.unwrap().beside(ip, &lab.config.pods).unwrap();
+    let start = Instant::now();
+    let noted = loop {
+        let pod = lab.pods().get("details").await.unwrap();
+        if let Some(noted) = pod.metadata.annotations.and_then(|mut a| a.remove("sandbox.failctl.dev/inner-ip")) {
+            break noted;
+        }
+        assert!(start.elapsed() < Duration::from_secs(20), "no annotation");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    assert_eq!(noted, inner.to_string());
+    let (status, body) = ask("GET", (inner, 9080), "/details/0").await.unwrap();
+    assert!(status == 200 && body.contains("Shakespeare"), "{status} {body}");
+    assert!(TcpStream::connect((ip, 9080)).await.is_err(), "the program listens on the Pod's own address");
+    let start = Instant::now();
+    while TcpStream::connect((ip, 15000)).await.is_err() {
+        assert!(start.elapsed() < Duration::from_secs(20), "the proxy's admin interface does not listen");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for port in [9080, 15000] {
+        let mut forward = lab.pods().portforward("details", &[port]).await.unwrap();
+        let stream = forward.take_stream(port).unwrap();
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let request =
+            http::Request::get("/ready").header("host", "h").body(http_body_util::Empty::<bytes::Bytes>::new());
+        let status = sender.send_request(request.unwrap()).await.unwrap().status();
+        assert!(matches!(status.as_u16(), 200 | 404 | 503), "port {port} answers {status}");
+    }
+    let (code, out, err) =
+        lab.kubectl_says(&["exec", "details", "-c", "details", "--", "printenv", "http_proxy"]).await;
+    assert_eq!((code, out.trim(), err.as_str()), (0, format!("http://{inner}:15002").as_str(), ""));
+    let (code, out, _) =
+        lab.kubectl_says(&["exec", "details", "-c", "istio-proxy", "--", "printenv", "http_proxy"]).await;
+    assert_eq!((code, out.as_str()), (1, ""));
+    lab.stop().await;
+}

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use failctl::sandbox::stack::Stack;
 use failctl::sandbox::{Options, Sandbox, cluster};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
@@ -32,10 +33,19 @@ pub struct Typed {
 
 impl Lab {
     pub async fn up(clusters: &str) -> Lab {
+        Lab::stack(Stack::Gloo, clusters).await
+    }
+
+    /// The article's three clusters: Service Mesh Hub on the first, Istio on the others.
+    pub async fn article() -> Lab {
+        Lab::stack(Stack::Hub, Stack::Hub.default_clusters()).await
+    }
+
+    pub async fn stack(stack: Stack, clusters: &str) -> Lab {
         let state = tempfile::tempdir().unwrap();
         let options = Options {
             name: "lab".into(),
-            clusters: cluster::parse(clusters).unwrap(),
+            clusters: stack.on(cluster::parse(clusters).unwrap()),
             dir: state.path().join("lab"),
             envoy: envoy().await,
             executable: support::failctl(),

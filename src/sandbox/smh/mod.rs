@@ -13,6 +13,7 @@
 
 pub mod discovery;
 pub mod install;
+pub mod networking;
 pub mod run;
 pub mod status;
 pub mod trust;

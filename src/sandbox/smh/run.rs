@@ -1,4 +1,5 @@
-//! The hub's loop: registrations become watches; every change leads to discovery and trust.
+//! The hub's loop: registrations become watches; every change leads to discovery, trust and, when its inputs
+//! changed, to translation.
 //! What comes in: a client of the management cluster. What goes out: writes on it and on the registered clusters.
 //! May not know: how decisions are made.
 
@@ -13,7 +14,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::trust::{self, Root};
-use super::{DISCOVERED, MANAGER, NAMESPACE, discovery, status};
+use super::{DISCOVERED, MANAGER, NAMESPACE, discovery, networking, status};
 use crate::sandbox::controllers::cache::Cache;
 use crate::sandbox::controllers::kind::Kind;
 use crate::sandbox::controllers::members::{self, Follow, Member};
@@ -43,13 +44,14 @@ struct Hub {
     home: Arc<Cache>,
     writer: Writer,
     members: BTreeMap<String, Member>,
+    translated: networking::Memory,
 }
 
 /// Runs the hub until `stop`.
 pub async fn run(client: kube::Client, stop: CancellationToken) {
     let home = Cache::watch(&client, HOME, &stop);
     let writer = Writer { client, manager: MANAGER, root: None };
-    let hub = Hub { home, writer, members: BTreeMap::new() };
+    let hub = Hub { home, writer, members: BTreeMap::new(), translated: networking::Memory::default() };
     stop.clone().run_until_cancelled(hub.work(&stop)).await;
 }
 
@@ -77,10 +79,11 @@ impl Hub {
     }
 
     /// All that is to be done now. A part that fails keeps none of the others from being done.
-    async fn round(&self) -> anyhow::Result<()> {
+    async fn round(&mut self) -> anyhow::Result<()> {
         let found = self.discover().await;
         let trusted = self.trust().await;
-        found.and(trusted)
+        let translated = self.translate().await;
+        found.and(trusted).and(translated)
     }
 
     /// Brings the discovered objects up to what is there.
@@ -184,5 +187,38 @@ impl Hub {
         let patch = json!({"status": status::change(&current, &status)});
         let of = Ref::to(kind, object);
         self.writer.send(&Write::Merge { of, subresource: Some("status"), patch }, &self.home).await
+    }
+
+    /// Translates policies into Istio objects, if what they are made from has changed.
+    async fn translate(&mut self) -> anyhow::Result<()> {
+        let inputs = {
+            let home = self.home.seen();
+            let guards: Vec<_> = self.members.iter().map(|(name, m)| (name.clone(), m.cache.seen())).collect();
+            if guards.iter().any(|(_, seen)| !seen.knows_all(discovery::READS)) {
+                return Ok(());
+            }
+            networking::Inputs::of(&home, &guards.iter().map(|(name, seen)| (name.clone(), &**seen)).collect())
+        };
+        if !self.translated.is_news(&inputs) {
+            return Ok(());
+        }
+        let outcome = networking::translate(&inputs);
+        let mut failed = None;
+        for (cluster, member) in &self.members {
+            let desired = outcome.desired.get(cluster).map(Vec::as_slice).unwrap_or_default();
+            if let Err(error) = networking::write(&member.writer.client, desired).await {
+                failed.get_or_insert(error.context(format!("translating policies for {cluster}")));
+            }
+        }
+        for (kind, object, status) in outcome.statuses {
+            self.tell(kind, &object, status).await?;
+        }
+        match failed {
+            Some(error) => Err(error),
+            None => {
+                self.translated.done(inputs);
+                Ok(())
+            }
+        }
     }
 }
