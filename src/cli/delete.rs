@@ -27,7 +27,8 @@ pub struct Args {
     /// Only these failovers (default: all of the documents, and the vendor documents given)
     #[arg(value_name = "FAILOVER", add = super::complete::failovers())]
     pub failovers: Vec<String>,
-    /// Everything failctl ever wrote to the clusters of the fleet, whatever the documents say now
+    /// Everything failctl ever wrote for failovers, whatever the documents say now. Membership (`cluster deregister`) and
+    /// the trust of meshes stay
     #[arg(long, conflicts_with = "failovers")]
     pub all: bool,
     /// Documents

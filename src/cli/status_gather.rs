@@ -9,6 +9,8 @@ use super::picture::{self, Ground, Lens, narrowed};
 use super::status_mesh;
 use crate::cluster::{self, Clients, PodAddress, Want, address, observe};
 use crate::compile::gloo::{Way, names};
+use crate::compile::membership::Stored;
+use crate::compile::membership::registration::REMOTE_LABEL;
 use crate::drill::health::ADMIN_PORT;
 use crate::drill::resolve::{self, Protected, Seat};
 use crate::envoy::admin::{self, Host};
@@ -50,7 +52,8 @@ pub async fn status(ground: &Ground, wanted: &[Protected], others: bool, drift: 
     }
     let clusters = fleet.clusters.values().map(|c| cluster_row(&world, &versions, c)).collect();
     let drift = if drift && !ground.documents.failovers.is_empty() { drift_rows(ground).await } else { None };
-    let certificates = certificate_rows(&routed, now);
+    let mut certificates = certificate_rows(&routed, now);
+    certificates.extend(credential_rows(&world, now));
     let gateways = gateway_rows(ground, &world);
     Ok(StatusReport::new(now.to_string(), clusters, certificates, gateways, failovers, drift))
 }
@@ -60,8 +63,10 @@ fn wants(ground: &Ground, wanted: &[Protected]) -> Vec<Want> {
     for cluster in ground.documents.fleet.clusters.values() {
         let on = |version: &str, kind: &str| Want::all(version, kind).on(&cluster.name);
         wants.push(on("v1", "Node"));
-        if cluster.istio.is_some() {
+        if let Some(istio) = &cluster.istio {
             wants.extend(status_mesh::wants(ground, cluster));
+            let remote = on("v1", "Secret").within(istio.namespace.as_str());
+            wants.push(remote.labelled(format!("{}={}", REMOTE_LABEL.0, REMOTE_LABEL.1)));
         }
         if cluster.gloo.is_none() && cluster.istio.is_some() {
             continue;
@@ -312,6 +317,36 @@ fn certificate_rows(routed: &BTreeMap<ClusterName, Vec<Proxy>>, now: Timestamp) 
         }
     }
     found.into_iter().map(|((cluster, secret), chain)| certificate_row(cluster, secret, &chain, now)).collect()
+}
+
+/// The credentials by which others look into clusters, as far as they end. Whether they work is `cluster list`'s matter.
+fn credential_rows(world: &World, now: Timestamp) -> Vec<CertificateRow> {
+    let secrets = world.clusters.values().flat_map(|o| &o.by_key).filter(|(k, _)| k.gvk.kind == "Secret");
+    let stored = secrets.flat_map(|(key, body)| Stored::read(key, body));
+    let row = |stored: Stored| {
+        let expires = stored.expires?;
+        let days = (expires.as_second() - now.as_second()).div_euclid(86_400);
+        let member = &stored.member;
+        let finding = match days {
+            _ if expires <= now => {
+                Some(Problem::error("FCT0707", format!("ended: nobody here sees {member} any more")))
+            }
+            _ if stored.credential().is_some_and(|c| c.life_left(now) < 33) => {
+                Some(Problem::warning("FCT0707", format!("ends in {days} days")))
+            }
+            _ => None,
+        };
+        let finding = finding.map(|p| p.hint(format!("`failctl cluster renew {member}`")));
+        Some(CertificateRow {
+            cluster: stored.place.cluster.to_string(),
+            secret: format!("{}/{}", stored.place.namespace, stored.secret),
+            subject: format!("credential for {member}: {}", stored.account.as_deref().unwrap_or("account unknown")),
+            not_after: Some(expires.to_string()),
+            days_left: Some(days),
+            finding: finding.as_ref().map(FindingRow::from),
+        })
+    };
+    stored.filter_map(row).collect()
 }
 
 fn certificate_row(cluster: String, secret: String, chain: &str, now: Timestamp) -> CertificateRow {

@@ -167,4 +167,5 @@ pub const ALL: &[(&str, &str)] = &[
     ("FCT0704", "an API server's address that only the machine itself can reach"),
     ("FCT0705", "a cluster that FailoverSchemes still name"),
     ("FCT0706", "a cluster that the fleet document does not have"),
+    ("FCT0707", "a member's credential has ended or soon will"),
 ];

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use serde_json::{Value, json};
 
+use crate::sandboxes::Lab;
 use crate::support::fleet::{Fault, Ground};
 
 /// Two clusters that run Gloo and Istio, the first with Federation.
@@ -450,4 +451,91 @@ fn failovers_come_and_go_without_touching_membership() {
     ground.ok(&["apply", "--yes"]);
     ground.ok(&["delete", "--all", "--yes"]);
     assert_eq!(members(&ground), registered);
+}
+
+#[test]
+fn status_shows_when_credentials_end() {
+    let ground = ground();
+    ground.ok(&["cluster", "register", "remote", "--yes", "--lifetime", "240h"]);
+    let status = ground.run(&["status", "-o", "json"]);
+    let report: Value = serde_json::from_str(&status.out).unwrap();
+    let rows = report["certificates"].as_array().unwrap().iter();
+    let mine: Vec<_> =
+        rows.filter(|r| r["subject"].as_str().unwrap_or_default().starts_with("credential for remote")).collect();
+    assert_eq!(mine.len(), 2, "Federation's and the mesh's: {report}");
+    assert!(mine.iter().all(|r| [9, 10].contains(&r["daysLeft"].as_i64().unwrap())), "{mine:?}");
+}
+
+/// Types a command until it prints what is expected.
+async fn until(lab: &Lab, line: &str, expected: &str) {
+    let start = std::time::Instant::now();
+    loop {
+        let got = lab.try_type(line).await;
+        if got.out == expected {
+            return;
+        }
+        let said = format!("$ {line}\n{}{}expected {expected}", got.out, got.err);
+        assert!(start.elapsed() < std::time::Duration::from_secs(60), "{said}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
+
+const SCHEME: &str = "kubectl apply -f - <<EOF
+apiVersion: fed.solo.io/v1
+kind: FailoverScheme
+metadata: {name: scheme, namespace: gloo-fed}
+spec:
+  primary: {clusterName: local, name: default-blue-80, namespace: gloo-system}
+  failoverGroups:
+  - priorityGroup:
+    - cluster: remote
+      upstreams: [{name: default-green-80, namespace: gloo-system}]
+EOF";
+
+const SERVICES: &str = "kubectl create service clusterip blue --tcp=80 && \
+    kubectl --context gloo-fed-2 create service clusterip green --tcp=80 && \
+    kubectl --context gloo-fed-2 apply -f - <<EOF
+apiVersion: v1
+kind: Service
+metadata: {name: failover, namespace: gloo-system}
+spec:
+  type: LoadBalancer
+  selector: {gateway-proxy: live, gateway-proxy-id: gateway-proxy}
+  ports: [{name: failover, port: 15443, targetPort: 15443}]
+EOF";
+
+/// Real TLS, real tokens, real kubectl, and a Federation that knows the cluster by nothing but this registration.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn federation_carries_schemes_out_through_a_registration_of_failctls() {
+    let lab = Lab::guide().await;
+    let list = lab.type_("failctl cluster list").await;
+    assert!(list.contains("never") && list.contains("not made by failctl"), "{list}");
+    lab.type_("kubectl delete secret,kubernetescluster -n gloo-system remote").await;
+    // Accounts of an earlier registration are somebody else's.
+    let refused = lab.try_type("failctl cluster register remote --yes").await;
+    assert!(!refused.ok && refused.err.contains("FCP0101"), "{}", refused.err);
+    lab.type_("failctl cluster register remote --yes --force --lifetime 1h").await;
+    lab.type_(SERVICES).await;
+    lab.type_(SCHEME).await;
+    let status = "kubectl get failoverscheme -n gloo-fed scheme -o jsonpath='{.status.state}'";
+    until(&lab, status, "ACCEPTED").await;
+    let context = "kubectl config current-context";
+    assert_eq!(lab.type_(context).await.trim(), "gloo-fed", "it is as it was");
+    lab.type_("kubectl get secret -n gloo-system remote -o jsonpath='{.data.kubeconfig}' | base64 -d > stored").await;
+    let seen = lab.type_("kubectl --kubeconfig stored get upstreams -n gloo-system -o name").await;
+    assert!(seen.contains("default-green-80"), "{seen}");
+    let no = lab.try_type("kubectl --kubeconfig stored get secrets -A").await;
+    assert!(!no.ok && no.err.contains("Forbidden"), "{}", no.err);
+    // The new credential is taken up, and the cluster stays a member meanwhile.
+    lab.type_("failctl cluster renew remote --yes --lifetime 1h").await;
+    lab.type_("kubectl delete failoverscheme -n gloo-fed scheme").await;
+    lab.type_(SCHEME).await;
+    until(&lab, status, "ACCEPTED").await;
+    let used = lab.try_type("failctl cluster deregister remote --yes").await;
+    assert!(!used.ok && used.err.contains("FCT0705"), "{}", used.err);
+    lab.type_("kubectl delete failoverscheme -n gloo-fed scheme").await;
+    lab.type_("failctl cluster deregister remote --yes").await;
+    let gone = lab.try_type("kubectl --kubeconfig stored get upstreams -A").await;
+    assert!(!gone.ok, "the account is gone, and its credentials with it");
+    lab.down().await;
 }

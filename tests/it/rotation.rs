@@ -333,6 +333,35 @@ fn status_names_the_pairs_of_meshes_that_cannot_talk() {
     assert!(ran.code == Some(8) && ran.out.contains("FCK0116"), "{}", ran.out);
 }
 
+#[test]
+fn gloo_gets_an_identity_in_the_mesh_from_the_meshs_own_authority() {
+    let ground = ground();
+    let fleet = FLEET
+        .replace("trustDomain: kind2", "trustDomain: kind2\n    gateway: {host: 192.0.2.2}")
+        .replace("trustDomain: kind3", "trustDomain: kind3\n    gateway: {host: 192.0.2.3}");
+    let failover = COLOR.replace(
+        "{name: remote, service: {name: service-green}}",
+        "{name: remote, service: {name: service-green}, serviceAccount: green}",
+    );
+    ground.write("failctl.yaml", &format!("{fleet}---\n{failover}  mesh: {{identity: true}}\n"));
+    ground.ok(&["certs", "generate"]);
+    ground.ok(&["certs", "install", "--yes"]);
+    let (_, workloads) = ends(&ground);
+    for (cluster, domain) in [("local", "kind2"), ("remote", "kind3")] {
+        let gloo = gateway(&ground, cluster, "failctl-mesh-identity");
+        let leaf = failctl::pki::facts(&ders(&gloo.chain)[0]).unwrap();
+        assert_eq!(leaf.names, [format!("spiffe://{domain}/ns/gloo-system/sa/gateway-proxy")]);
+        for workload in &workloads {
+            handshake(workload, &gloo).unwrap_or_else(|e| panic!("{cluster} → {}: {e}", workload.what));
+        }
+    }
+    assert_eq!(ground.run(&["certs", "status"]).code, Some(0));
+    // A new authority is followed by a new identity.
+    std::fs::remove_file(ground.dir.path().join("failctl-certs/local/istio-ca.crt")).unwrap();
+    let ran = ground.ok(&["certs", "generate"]);
+    assert!(ran.out.contains("the authority of its mesh is new"), "{}", ran.out);
+}
+
 fn openssl(dir: &Path, line: &str) {
     let out = Command::new("bash").args(["-c", line]).current_dir(dir).output().expect("bash");
     assert!(out.status.success(), "{line}: {}", String::from_utf8_lossy(&out.stderr));

@@ -229,7 +229,7 @@ async fn keep_what_is_good(roll: &Roll, need: &mut Need, wish: &Wish, now: Times
     need.old = stored.pop();
     let Some(old) = need.old.as_ref().filter(|s| s.ours && !wish.fresh && s.endpoint == need.endpoint) else { return };
     let Some(credential) = old.credential() else { return };
-    if life_left(&credential, now) < 33 {
+    if credential.life_left(now) < 33 {
         return;
     }
     if let Ok(verified) = verify(&old.kubeconfig, need.account.purpose).await
@@ -238,12 +238,6 @@ async fn keep_what_is_good(roll: &Roll, need: &mut Need, wish: &Wish, now: Times
         need.kept = Some(credential);
         need.verified = Some(verified);
     }
-}
-
-/// How much of a credential's life is left, percent.
-pub fn life_left(credential: &Credential, now: Timestamp) -> i64 {
-    let whole = (credential.expires.as_second() - credential.issued.as_second()).max(1);
-    (credential.expires.as_second() - now.as_second()).max(0) * 100 / whole
 }
 
 /// Everything that belongs to the membership. `minted` by purpose; what is missing there is shown with a stand-in.

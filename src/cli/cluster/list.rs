@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use futures::StreamExt;
 use jiff::Timestamp;
 
-use super::enroll::life_left;
 use super::journal;
 use super::roll::{Roll, RollArgs};
 use crate::cli::Ctx;
@@ -144,7 +143,7 @@ async fn row(roll: &Roll, stored: &Stored, now: Timestamp, try_it: bool) -> Memb
 async fn tried(row: &mut MemberRow, stored: &Stored, now: Timestamp) {
     match verify(&stored.kubeconfig, stored.place.purpose).await {
         Ok(seen) => {
-            let soon = stored.credential().is_some_and(|c| life_left(&c, now) < 33);
+            let soon = stored.credential().is_some_and(|c| c.life_left(now) < 33);
             row.standing = match (seen.missing.is_empty(), soon) {
                 (false, _) => Standing::Refused,
                 (true, true) => Standing::EndsSoon,

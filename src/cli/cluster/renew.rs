@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::enroll::{Wish, enroll, life_left};
+use super::enroll::{Wish, enroll};
 use super::register::lifetime;
 use super::roll::{Roll, RollArgs};
 use crate::cli::Ctx;
@@ -72,7 +72,7 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
 fn due(roll: &Roll) -> Vec<String> {
     let now = Timestamp::now();
     let old = roll.registrations().into_iter().filter(|s| s.ours);
-    let old = old.filter(|s| s.credential().is_some_and(|c| life_left(&c, now) < 33));
+    let old = old.filter(|s| s.credential().is_some_and(|c| c.life_left(now) < 33));
     let mut names: Vec<String> = old.map(|s| s.member).filter(|m| roll.fleet.clusters.contains_key(m.as_str())).collect();
     names.sort();
     names.dedup();

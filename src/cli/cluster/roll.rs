@@ -129,17 +129,19 @@ fn manager<'a>(fleet: &'a Fleet, args: &RollArgs) -> Result<Option<&'a Cluster>,
     }
 }
 
-/// Where registrations may be: the namespace that was named, else Federation's and Gloo's.
+/// Where registrations may be, the likeliest first: the namespace that was named; else where Federation runs, which
+/// since Gloo 1.8 is Gloo's own namespace (it became a part of its chart) and before was one of its own.
 fn namespaces(cluster: &Cluster, args: &RollArgs) -> Vec<String> {
     if let Some(namespace) = &args.federation_namespace {
         return vec![namespace.clone()];
     }
-    let gloo = cluster.gloo.as_ref();
-    let federation = gloo.and_then(|g| g.federation.as_ref()).map(|n| n.to_string());
-    let mut all: Vec<String> = federation.into_iter().collect();
-    all.extend(gloo.map(|g| g.namespace.to_string()));
-    all.dedup();
-    if all.is_empty() { vec!["gloo-system".into()] } else { all }
+    let Some(gloo) = &cluster.gloo else { return vec!["gloo-system".into()] };
+    let mut all = vec![gloo.namespace.to_string()];
+    all.extend(gloo.federation.as_ref().map(|n| n.to_string()).filter(|n| *n != all[0]));
+    if !gloo.version.at_least(1, 8, 0) {
+        all.reverse();
+    }
+    all
 }
 
 /// Registrations go where there are some already: Federation knows a cluster by its Secret's name and ignores the

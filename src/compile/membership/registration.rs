@@ -70,6 +70,14 @@ pub struct Credential {
     pub expires: Timestamp,
 }
 
+impl Credential {
+    /// How much of its life is left, percent.
+    pub fn life_left(&self, now: Timestamp) -> i64 {
+        let whole = (self.expires.as_second() - self.issued.as_second()).max(1);
+        (self.expires.as_second() - now.as_second()).max(0) * 100 / whole
+    }
+}
+
 /// Where a registration is kept.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
