@@ -2,6 +2,7 @@
 
 use super::Ctx;
 use super::demo_stage::{Interrupted, Stage};
+use super::demo_mesh as mesh;
 use super::demo_story as story;
 use crate::error::{Exit, Failure};
 use crate::report::drill::{self as report, DrillReport};
@@ -45,6 +46,10 @@ pub enum Story {
     /// Gloo at the edge: blue in one cluster, green in the other
     #[default]
     Gloo,
+    /// Istio inside: reviews in two clusters, called through sidecars
+    Mesh,
+    /// One after the other
+    All,
 }
 
 impl Story {
@@ -52,6 +57,17 @@ impl Story {
     pub fn as_str(self) -> &'static str {
         match self {
             Story::Gloo => "gloo",
+            Story::Mesh => "mesh",
+            Story::All => "all",
+        }
+    }
+
+    /// The stories that are told.
+    fn told(self) -> &'static [Story] {
+        match self {
+            Story::Gloo => &[Story::Gloo],
+            Story::Mesh => &[Story::Mesh],
+            Story::All => &[Story::Gloo, Story::Mesh],
         }
     }
 }
@@ -60,18 +76,26 @@ impl Story {
 pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
     let started = jiff::Timestamp::now().to_string();
     let begun = std::time::Instant::now();
-    let mut stage = Stage::open(ctx, args.envoy.clone(), args.keep)?;
     let mut runs = Vec::new();
-    let told = tell(&args, &mut stage, &mut runs);
-    let closed = stage.close();
-    match told {
-        Err(f) if f.source.as_ref().is_some_and(|e| e.is::<Interrupted>()) => {
-            ctx.ui.say("stopped: the sandbox is gone, nothing is left behind");
-            return Ok(Exit::Interrupted);
+    for told in args.story.told() {
+        let mut stage = Stage::open(ctx, args.envoy.clone(), args.keep)?;
+        let mut own = Vec::new();
+        let ended = match told {
+            Story::Mesh => tell_mesh(&args, &mut stage, &mut own),
+            _ => tell(&args, &mut stage, &mut own),
+        };
+        let closed = stage.close();
+        own.iter_mut().for_each(|r| r.story = told.as_str().to_string());
+        runs.extend(own);
+        match ended {
+            Err(f) if f.source.as_ref().is_some_and(|e| e.is::<Interrupted>()) => {
+                ctx.ui.say("stopped: the sandbox is gone, nothing is left behind");
+                return Ok(Exit::Interrupted);
+            }
+            ended => ended?,
         }
-        told => told?,
+        closed?;
     }
-    closed?;
     let report = report::report(started, runs);
     let seconds = begun.elapsed().as_secs_f64();
     super::output::print(ctx, args.output, &report, || summary(&report, seconds))?;
@@ -86,12 +110,28 @@ fn tell(args: &Args, stage: &mut Stage<'_>, runs: &mut Vec<report::RunReport>) -
     story::status(stage, "who serves now, and what stands in")?;
     let pace = story::Pace::of(args.full, args.rate);
     for fault in story::FAULTS {
-        let mut more = story::drill(stage, fault, pace)?;
-        more.iter_mut().for_each(|r| r.story = args.story.as_str().to_string());
-        runs.extend(more);
+        runs.extend(story::drill(stage, fault, pace)?);
     }
     story::status(stage, "everything is back")?;
     story::clean_up(stage)
+}
+
+fn tell_mesh(args: &Args, stage: &mut Stage<'_>, runs: &mut Vec<report::RunReport>) -> Result<(), Failure> {
+    mesh::clusters(stage)?;
+    mesh::trust(stage)?;
+    mesh::applications(stage)?;
+    mesh::article(stage)?;
+    mesh::recommended(stage)?;
+    mesh::status(stage, "who serves now, and what stands in")?;
+    let pace = story::Pace::of(args.full, args.rate.or((!args.full).then_some(100)));
+    for fault in mesh::FAULTS {
+        runs.extend(mesh::drill(stage, fault, pace)?);
+        if runs.len() == 2 {
+            mesh::traffic(stage, "before and during the first fault")?;
+        }
+    }
+    mesh::status(stage, "everything is back")?;
+    mesh::clean_up(stage)
 }
 
 /// The article's losses are the point of the comparison; what is judged is the recommended configuration, and that an

@@ -13,6 +13,7 @@ use crate::error::{Exit, Failure};
 use crate::report::drill::RunReport;
 use crate::sandbox::daemon::{self, Answer, Event, Request};
 use crate::sandbox::envoy_binary::{self, Places};
+use crate::sandbox::stack::Stack;
 use crate::sandbox::{self, cluster};
 use crate::ui::Ui;
 
@@ -20,9 +21,6 @@ use crate::ui::Ui;
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted")]
 pub struct Interrupted;
-
-/// The clusters of the guide, under its contexts.
-const CLUSTERS: &str = "local=gloo-fed,remote=gloo-fed-2";
 
 /// The demo's stage.
 pub struct Stage<'a> {
@@ -136,13 +134,13 @@ impl<'a> Stage<'a> {
     }
 
     /// Starts the sandbox in this process.
-    pub fn start(&mut self) -> Result<(), Failure> {
+    pub fn start(&mut self, clusters: &str, stack: Stack) -> Result<(), Failure> {
         let dir = sandbox::record::directory(&self.name).map_err(|e| Failure::new(Exit::Missing, e))?;
         let executable = std::env::current_exe().map_err(|e| Failure::new(Exit::Internal, e))?;
-        let specs = cluster::parse(CLUSTERS).map_err(|e| Failure::because(Exit::Internal, e.join("; ")))?;
+        let specs = cluster::parse(clusters).map_err(|e| Failure::because(Exit::Internal, e.join("; ")))?;
         let options = sandbox::Options {
             name: self.name.clone(),
-            clusters: specs,
+            clusters: stack.on(specs),
             dir: dir.clone(),
             envoy: self.envoy.clone(),
             executable,

@@ -7,6 +7,7 @@ use super::demo_stage::Stage;
 use crate::error::{Exit, Failure};
 use crate::pki::{Algorithm, Issued, Key, issue_self_signed};
 use crate::report::drill::RunReport;
+use crate::sandbox::stack::Stack;
 use crate::sim::Expected;
 use crate::yaml;
 
@@ -18,16 +19,22 @@ const SHOP: &str = include_str!("../../templates/sample/failover.yaml");
 
 /// The port of failctl's own failover gateway: the guide's has 15443 on the same proxies.
 const OWN_PORT: u16 = 15444;
+/// The clusters of the guide, under its contexts.
+const CLUSTERS: &str = "local=gloo-fed,remote=gloo-fed-2";
 /// The namespace of the second pair of applications.
 const NAMESPACE: &str = "shop";
 
 /// One fault of the story.
 #[derive(Clone, Copy, Debug)]
 pub struct Fault {
-    name: &'static str,
-    what: &'static str,
-    expected: Expected,
-    steps: fn() -> Vec<Value>,
+    /// Its word.
+    pub name: &'static str,
+    /// What happens, for people.
+    pub what: &'static str,
+    /// What it must show.
+    pub expected: Expected,
+    /// The steps of the drill.
+    pub steps: fn() -> Vec<Value>,
 }
 
 /// The faults, in order. The guide's health checks are blind for their first minute (`noTrafficInterval`), so the
@@ -63,7 +70,8 @@ fn cluster_down() -> Value {
     json!({"clusterDown": {"cluster": "local", "form": "workloads"}})
 }
 
-fn step(inject: Value, then_wait: Option<&str>) -> Value {
+/// One step of a drill.
+pub fn step(inject: Value, then_wait: Option<&str>) -> Value {
     match then_wait {
         Some(time) => json!({"inject": inject, "thenWait": time}),
         None => json!({"inject": inject}),
@@ -99,8 +107,8 @@ impl Pace {
 pub fn clusters(stage: &mut Stage<'_>) -> Result<(), Failure> {
     stage.chapter("Two clusters on this machine")?;
     stage.say("Real Envoys, an API server per cluster that kubectl accepts, pods with addresses of their own.");
-    stage.say("\n$ failctl sandbox up --clusters local=gloo-fed,remote=gloo-fed-2");
-    stage.start()?;
+    stage.say(format!("\n$ failctl sandbox up --clusters {CLUSTERS}"));
+    stage.start(CLUSTERS, Stack::Gloo)?;
     // The fleet document of the sandbox, with a port for failctl's own failover gateway beside the guide's.
     let text = std::fs::read_to_string("failctl.yaml").map_err(|e| Failure::new(Exit::Internal, e))?;
     let mut fleet = first(&text)?;
@@ -168,21 +176,37 @@ pub fn status(stage: &mut Stage<'_>, what: &str) -> Result<(), Failure> {
 
 /// One fault under load.
 pub fn drill(stage: &mut Stage<'_>, fault: Fault, pace: Pace) -> Result<Vec<RunReport>, Failure> {
-    stage.chapter(&format!("Drill: {}", fault.what))?;
-    let file = format!("drill-{}.yaml", fault.name);
-    stage.write(&file, &yaml::emit(&scenario(fault, pace)))?;
-    stage.simulate(&format!("simulate -f failctl.yaml -f shop.yaml -f local=scheme.yaml -f {file}"))
+    drill_file(stage, fault, pace, &targets(), "-f failctl.yaml -f shop.yaml -f local=scheme.yaml")
 }
 
-fn scenario(fault: Fault, pace: Pace) -> Value {
+/// Both configurations side by side.
+fn targets() -> [Value; 2] {
     let answers = json!({"primary": ["blue-pod"]});
     let target = |policy: &str, failover: &str| json!({"name": policy, "policy": policy, "failover": failover, "answers": answers});
+    [target("article", "failover-scheme"), target("recommended", "shop")]
+}
+
+/// Writes a drill and runs it on the documents it is `about`.
+pub fn drill_file(
+    stage: &mut Stage<'_>,
+    fault: Fault,
+    pace: Pace,
+    targets: &[Value],
+    about: &str,
+) -> Result<Vec<RunReport>, Failure> {
+    stage.chapter(&format!("Drill: {}", fault.what))?;
+    let file = format!("drill-{}.yaml", fault.name);
+    stage.write(&file, &yaml::emit(&scenario(fault, pace, targets)))?;
+    stage.simulate(&format!("simulate {about} -f {file}"))
+}
+
+fn scenario(fault: Fault, pace: Pace, targets: &[Value]) -> Value {
     json!({
         "apiVersion": "failctl.dev/v1alpha1",
         "kind": "Scenario",
         "metadata": {"name": fault.name},
         "spec": {
-            "targets": [target("article", "failover-scheme"), target("recommended", "shop")],
+            "targets": targets,
             "load": {
                 "rate": pace.rate, "warmup": pace.warmup, "during": pace.during, "settle": pace.settle, "after": "40s",
                 "readyWithin": "60s",
@@ -217,7 +241,8 @@ fn tls(own: &Issued, authority: Option<&str>) -> Value {
     data
 }
 
-fn documents(text: &str) -> Result<Vec<Value>, Failure> {
+/// The documents of a text.
+pub fn documents(text: &str) -> Result<Vec<Value>, Failure> {
     let read = yaml::parse(text).map_err(|e| Failure::new(Exit::Internal, e))?;
     Ok(read.into_iter().map(|d| d.value).collect())
 }
@@ -227,12 +252,14 @@ fn first(text: &str) -> Result<Value, Failure> {
     first.ok_or_else(|| Failure::because(Exit::Internal, "the sandbox's fleet document is empty"))
 }
 
-fn moved(mut document: Value, namespace: &str) -> Value {
+/// An object in another namespace; those without one stay where they are.
+pub fn moved(mut document: Value, namespace: &str) -> Value {
     document["metadata"]["namespace"] = json!(namespace);
     document
 }
 
-fn stream(all: &[Value]) -> String {
+/// Documents as one text.
+pub fn stream(all: &[Value]) -> String {
     let texts: Vec<_> = all.iter().map(yaml::emit).collect();
     texts.join("---\n")
 }
@@ -245,7 +272,7 @@ mod tests {
     fn every_drill_of_the_story_is_a_valid_scenario() {
         for fault in FAULTS {
             for full in [false, true] {
-                let scenario = crate::sim::document::read(scenario(fault, Pace::of(full, None))).unwrap();
+                let scenario = crate::sim::document::read(scenario(fault, Pace::of(full, None), &targets())).unwrap();
                 assert_eq!(scenario.targets.len(), 2);
                 assert_eq!(scenario.expected, fault.expected);
             }

@@ -10,8 +10,9 @@ use crate::error::{Exit, Failure};
 use crate::ui::Ui;
 
 pub mod complete;
-pub mod demo_stage;
-pub mod demo_story;
+mod demo_mesh;
+mod demo_stage;
+mod demo_story;
 pub mod documents;
 pub mod output;
 pub mod picture;

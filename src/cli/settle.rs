@@ -1,4 +1,4 @@
-//! Waiting until the vendor's controllers have taken what was written. Shared by commands; no command itself.
+//! Waiting until controllers have taken what was written, and Pods run. Shared by commands; no command itself.
 
 use std::time::Duration;
 
@@ -31,12 +31,28 @@ fn is_answered(key: &ObjectKey) -> bool {
         ("fed.solo.io", "FailoverScheme")
             | ("gloo.solo.io", "Upstream")
             | ("gateway.solo.io", "Gateway" | "VirtualService")
+            | ("apps", "Deployment")
     )
+}
+
+/// Whether a Deployment's Pods are there and ready, as many as were asked for and all of the last template.
+fn rolled_out(deployment: &Value) -> State {
+    let number = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_u64);
+    let wanted = number("/spec/replicas").unwrap_or(1);
+    let ready = number("/status/availableReplicas").unwrap_or(0).min(number("/status/updatedReplicas").unwrap_or(0));
+    let seen = number("/status/observedGeneration") >= number("/metadata/generation");
+    match seen && ready >= wanted {
+        true => State::Accepted,
+        false => State::Pending(format!("{ready} of {wanted} Pods are ready")),
+    }
 }
 
 /// What an object's status says: flat (Federation's older form), by namespace (`namespacedStatuses`, `statuses`), as a
 /// word or as the number of Gloo's enumeration (0 pending, 1 accepted, 2 rejected, 3 warning).
 pub fn state(object: &Value) -> State {
+    if object["kind"] == "Deployment" {
+        return rolled_out(object);
+    }
     let status = object.get("status").unwrap_or(&Value::Null);
     let nested = ["namespacedStatuses", "statuses"].iter().filter_map(|k| status.get(*k)?.as_object());
     let all: Vec<&Value> = nested.flat_map(|m| m.values()).chain([status]).collect();
@@ -98,7 +114,7 @@ pub async fn settle(ctx: &Ctx, clients: &Clients, desired: &[Manifest], deadline
         }
         Waited::TooLate(pending) => {
             ctx.ui.say(pending);
-            let hint = "is Gloo running there? `failctl status` shows more; --timeout gives it longer";
+            let hint = "does what answers it run there? `failctl status` shows more; --timeout gives it longer";
             Err(Failure::because(Exit::Unknown, "not everything was accepted in time").hint(hint))
         }
         Waited::Stopped => Err(Failure::because(Exit::Interrupted, "interrupted while waiting; everything is written")),

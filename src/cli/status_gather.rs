@@ -140,7 +140,12 @@ fn with_others(
     others: bool,
 ) -> Vec<Named> {
     let ours = |p: &Protected| ground.documents.failovers.iter().any(|f| f.name.as_str() == p.name);
-    let mut all: Vec<Named> = wanted.iter().map(|p| (p.clone(), if ours(p) { "failover" } else { "scheme" })).collect();
+    let source = |p: &Protected| match (ours(p), p.seat.upstream()) {
+        (true, _) => "failover",
+        (false, Some(_)) => "scheme",
+        (false, None) => "service",
+    };
+    let mut all: Vec<Named> = wanted.iter().map(|p| (p.clone(), source(p))).collect();
     for (cluster, proxies) in routed.iter().filter(|_| others) {
         let upstreams: BTreeMap<_, _> = proxies.iter().flat_map(|p| &p.upstreams).collect();
         for upstream in upstreams.values().filter(|u| u.levels.len() > 1) {

@@ -134,7 +134,9 @@ fn joined(made: &mut Made) {
         };
         let (more, spec) = (identity.body.get("spec").and_then(Value::as_object), there.body.get_mut("spec"));
         if let (Some(more), Some(spec)) = (more, spec.and_then(Value::as_object_mut)) {
-            more.iter().for_each(|(k, v)| drop(spec.entry(k).or_insert_with(|| v.clone())));
+            for (k, v) in more {
+                spec.entry(k).or_insert_with(|| v.clone());
+            }
         }
     }
 }

@@ -11,12 +11,14 @@ use super::health::{Proxies, Which};
 use super::run::Lane;
 use crate::cluster::{self, Clients, Want, address};
 use crate::compile::gloo::names;
+use crate::compile::target::{Family, family};
 use crate::manifest::World;
-use crate::model::failover::{Failover, Member, Target as Way, TargetChoice};
+use crate::model::failover::{Failover, Member};
 use crate::model::fleet::{Cluster, Fleet};
 use crate::model::mesh;
 use crate::model::name::ClusterName;
 use crate::model::problem::Problem;
+use crate::model::smh;
 use crate::probe::{self, target::Who};
 use crate::routing::gloo::cluster_name;
 use crate::sim::scenario::{Entry, Scenario, Target};
@@ -86,19 +88,20 @@ impl Seat {
 /// Every service the documents protect: our failovers first, then the vendors' documents.
 pub fn protected(documents: &Documents) -> Vec<Protected> {
     let ours = documents.failovers.iter().filter_map(|f| ours(documents, f));
-    let vendors = documents.foreign.iter().filter_map(|f| match f.body["kind"].as_str()? {
-        "FailoverScheme" => scheme(&f.body),
-        "FailoverService" => failover_service(&documents.fleet, &f.body),
+    let schemes =
+        documents.foreign.iter().filter(|f| f.body["kind"] == "FailoverScheme").filter_map(|f| scheme(&f.body));
+    let services = documents.smh.iter().filter_map(|d| match d {
+        smh::Document::FailoverService(service) => failover_service(&documents.fleet, service),
         _ => None,
     });
-    ours.chain(vendors).collect()
+    ours.chain(schemes).chain(services).collect()
 }
 
 fn ours(documents: &Documents, failover: &Failover) -> Option<Protected> {
     let primary = failover.primary();
     let service = &primary.service;
     let cluster = documents.fleet.clusters.get(&primary.cluster)?;
-    let seat = if is_of_a_mesh(cluster, failover) {
+    let seat = if family(&documents.fleet, failover) == Ok(Family::Mesh) {
         let istio = cluster.istio.as_ref()?;
         let host = failover.mesh.host.clone();
         let host = host.unwrap_or_else(|| mesh::failover_host(failover.name.as_str(), service));
@@ -128,14 +131,6 @@ fn ours(documents: &Documents, failover: &Failover) -> Option<Protected> {
     })
 }
 
-/// `auto` takes what runs on the primary, and Gloo before a mesh.
-fn is_of_a_mesh(primary: &Cluster, failover: &Failover) -> bool {
-    match failover.target {
-        TargetChoice::Is(target) => target == Way::IstioAggregate,
-        TargetChoice::Auto => primary.gloo.is_none() && primary.istio.is_some(),
-    }
-}
-
 fn scheme(body: &Value) -> Option<Protected> {
     let text = |p: &str| body.pointer(p).and_then(Value::as_str).map(str::to_string);
     let cluster = ClusterName::new(text("/spec/primary/clusterName")?).ok()?;
@@ -152,33 +147,25 @@ fn scheme(body: &Value) -> Option<Protected> {
 }
 
 /// Service Mesh Hub's: the first of its backing services is the primary, and its port is theirs.
-fn failover_service(fleet: &Fleet, body: &Value) -> Option<Protected> {
-    let text = |p: &str| body.pointer(p).and_then(Value::as_str).map(str::to_string);
-    let backing = body.pointer("/spec/backingServices").and_then(Value::as_array)?;
-    let place = |b: &Value| {
-        let text = |field: &str| b["kubeService"][field].as_str().map(str::to_string);
-        Some((ClusterName::new(text("clusterName")?).ok()?, text("namespace")?, text("name")?))
-    };
-    let places: Vec<_> = backing.iter().filter_map(place).collect();
-    let (cluster, namespace, service) = places.first()?.clone();
-    let port = u16::try_from(body.pointer("/spec/port/number").and_then(Value::as_u64)?).ok()?;
-    let domain = &fleet.clusters.get(&cluster)?.istio.as_ref()?.cluster_domain;
-    let member = |(at, namespace, name): &(ClusterName, String, String)| {
-        let host = match *at == cluster {
+fn failover_service(fleet: &Fleet, service: &smh::FailoverService) -> Option<Protected> {
+    let primary = service.backends.first()?;
+    let domain = &fleet.clusters.get(&primary.cluster)?.istio.as_ref()?.cluster_domain;
+    let member = |at: &smh::ServiceAt| {
+        let (namespace, name) = (at.namespace.as_str(), at.name.as_str());
+        let host = match at.cluster == primary.cluster {
             true => mesh::local_host(namespace, name, domain),
-            false => mesh::federated_host(at, namespace, name),
+            false => mesh::federated_host(&at.cluster, namespace, name),
         };
-        mesh::outbound(port, &host)
+        mesh::outbound(service.port, &host)
     };
-    let members = places.iter().map(member).collect();
-    let seat = Seat::Sidecars { aggregate: mesh::outbound(port, &text("/spec/hostname")?), members };
+    let members = service.backends.iter().map(member).collect();
     Some(Protected {
-        name: text("/metadata/name")?,
+        name: service.reference.name.to_string(),
         policy: "article",
-        cluster,
-        seat,
-        places: places.into_iter().map(|(cluster, namespace, _)| (cluster, namespace)).collect(),
-        service: Some((namespace, service)),
+        cluster: primary.cluster.clone(),
+        seat: Seat::Sidecars { aggregate: mesh::outbound(service.port, &service.host), members },
+        places: service.backends.iter().map(|b| (b.cluster.clone(), b.namespace.to_string())).collect(),
+        service: Some((primary.namespace.to_string(), primary.name.to_string())),
         hosts: Vec::new(),
         prefix: "/".into(),
     })

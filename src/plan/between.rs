@@ -42,14 +42,22 @@ impl Options {
     }
 }
 
+/// When something is written: by wave; in it, what others live in goes first; then the backups, then the primaries.
+type Slot = (Wave, bool, bool);
+
+/// Namespaces and kinds: without them, what is in them or of them is refused.
+pub fn others_live_in_it(key: &ObjectKey) -> bool {
+    matches!((key.gvk.group.as_str(), key.gvk.kind.as_str()), ("", "Namespace") | (_, "CustomResourceDefinition"))
+}
+
 /// The changes that make `observed` what `desired` says.
 pub fn between(desired: &[Manifest], observed: &World, options: &Options) -> Result<Plan, Vec<Problem>> {
     let mut problems = Vec::new();
-    let mut waves: BTreeMap<(Wave, bool), Vec<Change>> = BTreeMap::new();
-    let mut blocked: Vec<((Wave, bool), Blocked)> = Vec::new();
+    let mut waves: BTreeMap<Slot, Vec<Change>> = BTreeMap::new();
+    let mut blocked: Vec<(Slot, Blocked)> = Vec::new();
     for (key, manifests) in grouped(desired, &mut problems) {
         let manifest = manifests[0];
-        let slot = (manifest.wave, options.last.contains(&key.cluster));
+        let slot = (manifest.wave, !others_live_in_it(key), options.last.contains(&key.cluster));
         let owner = options.owner(manifest);
         let mut block = |why: String, reason: Reason| {
             waves.entry(slot).or_default();
@@ -76,7 +84,7 @@ pub fn between(desired: &[Manifest], observed: &World, options: &Options) -> Res
     if !problems.is_empty() {
         return Err(problems);
     }
-    let index = |slot: &(Wave, bool)| waves.keys().position(|s| s == slot).unwrap_or(0);
+    let index = |slot: &Slot| waves.keys().position(|s| s == slot).unwrap_or(0);
     let blocked = blocked.into_iter().map(|(slot, b)| Blocked { wave: index(&slot), ..b }).collect();
     let unreachable = observed.clusters.iter().filter_map(|(c, o)| Some((c.clone(), o.unreachable.clone()?))).collect();
     Ok(Plan { blocked, unreachable, waves: waves.into_values().collect(), leftovers: None })

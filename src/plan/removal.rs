@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::between::{find, guarded, is_ours, merge_into, owner_of, same_object};
+use super::between::{find, guarded, is_ours, merge_into, others_live_in_it, owner_of, same_object};
 use super::fields::owned_by;
 use super::items::{self, ITEMS_ANNOTATION, SETS_ANNOTATION};
 use super::{Action, Blocked, CREATED_ANNOTATION, Change, Plan, Reason, Write, applied, text};
@@ -38,9 +38,10 @@ impl Scope {
 /// The changes that take away what `scope` names. `desired` tells which objects failctl shares with others (fields,
 /// items, the user's own documents); what failctl created is found by its labels alone.
 pub fn removal(scope: &Scope, desired: &[Manifest], observed: &World) -> Plan {
-    let mut waves: BTreeMap<(Reverse<Wave>, bool), Vec<Change>> = BTreeMap::new();
+    let mut waves: BTreeMap<(Reverse<Wave>, bool, bool), Vec<Change>> = BTreeMap::new();
     let mut seen: BTreeSet<ObjectKey> = BTreeSet::new();
-    let slot = |wave: Wave, key: &ObjectKey| (Reverse(wave), !scope.first.contains(&key.cluster));
+    let slot =
+        |wave: Wave, key: &ObjectKey| (Reverse(wave), others_live_in_it(key), !scope.first.contains(&key.cluster));
     let mut put = |change: Change| waves.entry(slot(change.wave, &change.key)).or_default().push(change);
     for manifest in desired.iter().filter(|m| seen.insert(m.key.clone()) && !is_unread(observed, &m.key)) {
         let all: Vec<_> = desired.iter().filter(|m| m.key == manifest.key).collect();
