@@ -69,7 +69,7 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
     let compiled = args.rendering.compile(ctx, &documents, Part::All)?;
     match &args.out {
         Some(dir) => write_files(ctx, dir, &compiled.manifests)?,
-        None => ctx.ui.data(stream(compiled.manifests, args.rendering.output))?,
+        None => print(ctx, compiled.manifests, args.rendering.output)?,
     }
     Ok(Exit::Ok)
 }
@@ -79,7 +79,7 @@ impl Rendering {
     pub fn part(&self, ctx: &Ctx, part: Part) -> Result<Exit, Failure> {
         let documents = self.documents.load(ctx)?;
         let compiled = self.compile(ctx, &documents, part)?;
-        ctx.ui.data(stream(compiled.manifests, self.output))?;
+        print(ctx, compiled.manifests, self.output)?;
         Ok(Exit::Ok)
     }
 
@@ -124,8 +124,32 @@ fn secrets_note(compiled: &Compiled, only: Option<&ClusterName>) -> Option<Probl
     Some(problem.hint("`failctl certs install` writes them"))
 }
 
-/// One stream of documents that `kubectl apply -f -` takes.
-fn stream(manifests: Vec<Manifest>, format: Format) -> String {
+/// Fewer manifests than this are made into text by one thread.
+const WORTH_A_THREAD: usize = 64;
+
+/// Prints one stream of documents that `kubectl apply -f -` takes. Parts of it are made side by side and printed in
+/// their order: the same bytes, however many processors there are.
+fn print(ctx: &Ctx, mut manifests: Vec<Manifest>, format: Format) -> Result<(), Failure> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let each = manifests.len().div_ceil(threads).max(WORTH_A_THREAD);
+    let mut parts = Vec::new();
+    while manifests.len() > each {
+        let rest = manifests.split_off(each);
+        parts.push(std::mem::replace(&mut manifests, rest));
+    }
+    parts.push(manifests);
+    std::thread::scope(|scope| {
+        let make = |(i, part)| scope.spawn(move || stream(part, format, i == 0));
+        let making: Vec<_> = parts.into_iter().enumerate().map(make).collect();
+        making.into_iter().try_for_each(|part| match part.join() {
+            Ok(text) => ctx.ui.data(text),
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    })
+}
+
+/// A part of a stream; `first`: nothing stands before it.
+fn stream(manifests: Vec<Manifest>, format: Format, first: bool) -> String {
     let mut text = String::new();
     for (i, manifest) in manifests.into_iter().enumerate() {
         match format {
@@ -135,7 +159,7 @@ fn stream(manifests: Vec<Manifest>, format: Format) -> String {
                 text.push('\n');
             }
             Format::Yaml => {
-                if i > 0 {
+                if i > 0 || !first {
                     text += "---\n";
                 }
                 document(&mut text, manifest);

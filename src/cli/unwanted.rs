@@ -32,13 +32,8 @@ impl UnwantedArgs {
 }
 
 /// Kinds in which something may be that documents wanted earlier.
-const KINDS: [(&str, &str); 14] = [
-    ("v1", "ConfigMap"),
-    ("v1", "Secret"),
+const KINDS: [(&str, &str); 9] = [
     ("v1", "Service"),
-    ("v1", "ServiceAccount"),
-    ("apps/v1", "Deployment"),
-    ("apps/v1", "StatefulSet"),
     ("gloo.solo.io/v1", "Upstream"),
     ("gateway.solo.io/v1", "Gateway"),
     ("fed.solo.io/v1", "FailoverScheme"),
@@ -75,7 +70,7 @@ pub fn say(ctx: &Ctx, picture: &Picture, prune: bool) {
         left.iter().for_each(|(action, key)| ctx.ui.say(format!("  {} {key}", action.sign())));
         ctx.ui.say("  hint: `--prune` deletes (-) or gives back (/)");
     }
-    for (key, why) in &picture.unwanted.kept {
+    for (key, why) in picture.unwanted.kept.iter().filter(|_| prune) {
         ctx.ui.say(format!("note: {key} is no longer wanted and stays: {why}"));
     }
     for (cluster, why) in picture.unsearched.iter().filter(|_| prune) {

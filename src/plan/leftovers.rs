@@ -4,7 +4,8 @@
 //!
 //! Only what says that it belongs to this very set is touched: an object failctl created is deleted, of others its
 //! fields and items are given back. What failovers share (their gateways) stays while another set is there that may
-//! use it, and what would take other things with it (a Namespace, a definition) stays in any case.
+//! use it; workloads of the user's own documents, and what would take other things with it (a Namespace, a definition),
+//! stay in any case.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,10 @@ use crate::model::name::ClusterName;
 
 /// Kinds whose deletion takes other things with it.
 const NEVER: [&str; 4] = ["Namespace", "CustomResourceDefinition", "PersistentVolume", "PersistentVolumeClaim"];
+
+/// Groups of what services run on. Where the user's own documents wrote it, leaving a document out of one command is no
+/// reason to take a service down.
+const WORKLOADS: [&str; 3] = ["", "apps", "batch"];
 
 /// What is no longer wanted.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -73,6 +78,10 @@ pub fn leftovers(
             None => continue,
         };
         if owners.is_empty() {
+            continue;
+        }
+        if !is_ours(there) && WORKLOADS.contains(&key.gvk.group.as_str()) {
+            found.kept.push((key.clone(), "it is of your own documents, and a service may run on it".into()));
             continue;
         }
         if NEVER.contains(&key.gvk.kind.as_str()) {

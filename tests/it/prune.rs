@@ -59,22 +59,20 @@ fn without_any_failover_left_pruning_gives_the_world_back() {
 }
 
 #[test]
-fn the_users_own_documents_go_with_the_line_that_named_them_unless_they_were_there_before() {
+fn a_vendor_document_that_was_left_out_goes_and_the_users_workloads_stay() {
     let ground = ground();
-    let config = |name: &str, key: &str| {
-        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"},
-            "data": {key: "1"}})
-    };
-    ground.put("remote", config("old", "theirs"));
     let before = ground.world();
-    ground.write("given.yaml", &format!("{}\n---\n{}\n", config("new", "a"), config("old", "a")));
+    let config = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "mine", "namespace": "default"}});
+    let gateway = json!({"apiVersion": "gateway.solo.io/v1", "kind": "Gateway",
+        "metadata": {"name": "given", "namespace": "gloo-system"}, "spec": {"bindPort": 1}});
+    ground.write("given.yaml", &format!("{config}\n---\n{gateway}\n"));
     documents(&ground, &[]);
     ground.ok(&["apply", "--yes", "-f", "failctl.yaml", "-f", "remote=given.yaml"]);
-    assert_eq!(ground.get("remote", "ConfigMap", "new")["data"], json!({"a": "1"}));
-    ground.ok(&["apply", "--yes", "--prune"]);
-    assert!(ground.get("remote", "ConfigMap", "new").is_null());
-    assert_eq!(ground.get("remote", "ConfigMap", "old")["data"], json!({"theirs": "1"}));
+    assert!(!ground.get("remote", "Gateway", "given").is_null());
+    let ran = ground.ok(&["apply", "--yes", "--prune"]);
+    assert!(ran.out.contains("deleted  remote   Gateway  gloo-system/given"), "{}", ran.out);
     assert_eq!(ground.world(), before);
+    assert!(!ground.get("remote", "ConfigMap", "mine").is_null());
 }
 
 #[test]

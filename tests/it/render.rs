@@ -133,3 +133,21 @@ fn rendering_twice_gives_the_same_bytes() {
         assert_eq!(once(), once());
     }
 }
+
+#[test]
+fn a_long_stream_made_by_several_threads_is_the_same_documents_in_the_same_order() {
+    let dir = TempDir::new().unwrap();
+    let many: String = (0..150).map(|i| failover(&format!("s{i:03}"), "")).collect();
+    std::fs::write(dir.path().join("failctl.yaml"), format!("{FLEET}{many}")).unwrap();
+    let (code, yaml, _) = out(run(dir.path(), &["render"]));
+    let (_, json, _) = out(run(dir.path(), &["render", "-o", "json"]));
+    assert_eq!(code, 0);
+    assert!(!yaml.starts_with("---") && yaml.matches("\n---\n").count() == json.lines().count() - 1);
+    let from_yaml = failctl::yaml::parse(&yaml).unwrap().into_iter().map(|d| d.value);
+    let from_json = json.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap());
+    assert!(from_yaml.eq(from_json), "both formats hold the same objects in the same order");
+    let (_, local, _) = out(run(dir.path(), &["render", "-o", "json", "--cluster", "local"]));
+    let names: Vec<_> = local.lines().filter(|l| l.contains("FailoverScheme")).collect();
+    assert_eq!(names.len(), 150);
+    assert!(names.is_sorted(), "schemes stand in order of their names");
+}
