@@ -72,8 +72,8 @@ pub enum Progress {
     Started(String),
     /// The clusters are registered with what manages them.
     Registered(String),
-    /// A cluster's gateways are ready.
-    Ready(String),
+    /// A cluster's gateways are ready; how many it has.
+    Ready(String, usize),
 }
 
 impl std::fmt::Display for Progress {
@@ -81,7 +81,9 @@ impl std::fmt::Display for Progress {
         match self {
             Progress::Started(cluster) => write!(f, "{cluster}: API server, node and controllers run"),
             Progress::Registered(with) => write!(f, "clusters are registered with {with}"),
-            Progress::Ready(cluster) => write!(f, "{cluster}: ready"),
+            Progress::Ready(cluster, 0) => write!(f, "{cluster}: ready"),
+            Progress::Ready(cluster, 1) => write!(f, "{cluster}: the gateway is ready"),
+            Progress::Ready(cluster, _) => write!(f, "{cluster}: the gateways are ready"),
         }
     }
 }
@@ -150,7 +152,7 @@ impl Sandbox {
         }
         let ready = self.clusters.iter().map(async |c| {
             c.ready().await?;
-            progress(Progress::Ready(c.spec.name.to_string()));
+            progress(Progress::Ready(c.spec.name.to_string(), door::doors(c.spec.runs).len()));
             anyhow::Ok(())
         });
         futures::future::try_join_all(ready).await.map(drop)

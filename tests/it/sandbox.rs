@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use failctl::sandbox::stack::Stack;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -238,6 +239,9 @@ async fn what_cannot_be_started_says_why() {
         "{}",
         twice.err
     );
+    let alone = machine.run(&["sandbox", "up", "--stack", "hub", "--clusters", "a"]);
+    assert_eq!(alone.code, 2);
+    assert!(alone.err.contains("two clusters") && alone.err.contains("kind2=kind-kind2"), "{}", alone.err);
     let name = machine.run(&["sandbox", "up", "--name", "No.Name"]);
     assert_eq!(name.code, 2);
     machine.envoy = machine.state.path().join("no-envoy");
@@ -252,6 +256,22 @@ async fn what_cannot_be_started_says_why() {
     );
     assert_eq!(machine.run(&["sandbox", "kubeconfig"]).code, 1);
     assert_eq!(machine.run(&["sandbox", "stop", "a"]).code, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gloo_and_istio_run_side_by_side_and_the_fleet_says_so() {
+    let lab = Lab::stack(Stack::Both, "one").await;
+    let doors = lab.type_("kubectl --context one get svc -A -o jsonpath={.items[*].metadata.name}").await;
+    for door in ["gateway-proxy", "istio-ingressgateway", "istio-eastwestgateway"] {
+        assert!(doors.contains(door), "{door} is not in {doors}");
+    }
+    let fleet = std::fs::read_to_string(lab.sandbox.fleet()).unwrap();
+    for part in ["gloo:", "istio:", "trustDomain: one", "network: one"] {
+        assert!(fleet.contains(part), "{part} is not in {fleet}");
+    }
+    let said = lab.type_("failctl sandbox sample sleep | kubectl --context one apply --dry-run=server -f -").await;
+    assert!(restored.contains("deployment.apps/sleep created (server dry run)"), "{said}");
+    lab.down().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

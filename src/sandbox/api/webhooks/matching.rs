@@ -104,7 +104,7 @@ impl Hook {
 }
 
 fn any(list: &Value, mut means: impl FnMut(&str) -> bool) -> bool {
-    list.as_array().into_iter().flatten().filter_map(Value::as_str).any(|word| means(word))
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).any(&mut means)
 }
 
 fn rule_means(rule: &Value, kind: &Resource, sub: Option<Sub>) -> bool {

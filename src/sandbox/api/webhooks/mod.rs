@@ -139,7 +139,7 @@ fn prepare(api: &Arc<Api>, target: &Target, verb: &str, call: &Call) -> Result<O
     let hooks: Vec<Hook> = state
         .store
         .list(TABLE, None)
-        .flat_map(|c| Hook::of(&c))
+        .flat_map(|c| Hook::of(c))
         .filter(|h| h.wants(kind, *sub, space.as_deref()))
         .collect();
     if hooks.is_empty() {
