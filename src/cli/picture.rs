@@ -306,6 +306,8 @@ pub fn owners(documents: &Documents, site: &Site) -> BTreeMap<ObjectKey, String>
         let unlabelled = compiled
             .manifests
             .into_iter()
+            // A part of a text may serve several failovers: it is the fleet's.
+            .filter(|m| !matches!(m.hold, Hold::Text { .. }))
             .filter(|m| m.body.pointer("/metadata/labels").and_then(|l| l.get(OWNER_LABEL)).is_none());
         owners.extend(unlabelled.map(|m| (m.key, failover.name.to_string())));
     }

@@ -30,6 +30,7 @@ mod init;
 mod istio;
 mod istio_laws;
 mod kubectl;
+mod mesh_apply;
 mod mesh_certificates;
 mod mesh_envoys;
 mod node;

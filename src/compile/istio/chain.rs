@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::intent::{Backend, Chain, Intent};
-use super::{Job, Objects, vip};
+use super::{For, Job, Objects, vip};
 use crate::manifest::Wave;
 use crate::model::fleet::Cluster;
 use crate::model::mesh;
@@ -47,7 +47,7 @@ pub fn write(job: &Job<'_>, intent: &Intent, objects: &mut Objects, problems: &m
                 resolution: Resolution::Dns,
                 workload_selector: None,
             };
-            objects.put(cluster, Wave::Failover, meta(), &chain.origin.owner, entry);
+            objects.put(cluster, Wave::Failover, meta(), For::One(&chain.origin.owner), entry);
             let members: Vec<_> = chain.backends.iter().map(|b| member(job, client, b)).collect();
             let contexts: &[_] = if chain.gateways {
                 &[Context::SidecarOutbound, Context::Gateway]
@@ -55,7 +55,7 @@ pub fn write(job: &Job<'_>, intent: &Intent, objects: &mut Objects, problems: &m
                 &[Context::SidecarOutbound]
             };
             let filter = envoy_filter::aggregate(&mesh::outbound(chain.port, &chain.host), &members, contexts);
-            objects.put(cluster, Wave::Failover, meta(), &chain.origin.owner, filter);
+            objects.put(cluster, Wave::Failover, meta(), For::One(&chain.origin.owner), filter);
         }
     }
     problems.extend(collisions(intent));

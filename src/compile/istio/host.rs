@@ -8,8 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::chain::host;
 use super::intent::{Backend, Chain, Intent, Watch};
-use super::{Job, Objects, vip};
-use crate::compile::gloo::names::FLEET;
+use super::{For, Job, Objects, vip};
 use crate::manifest::Wave;
 use crate::model::duration::Millis;
 use crate::model::failover::OutlierDetection;
@@ -71,7 +70,7 @@ fn local(job: &Job<'_>, watch: &Watch, objects: &mut Objects) {
         traffic_policy: policy(&watch.outlier, watch.connect_timeout, Vec::new()),
     };
     let meta = Meta::new(watch.service.clone(), watch.namespace.clone());
-    objects.put(cluster, Wave::Upstreams, meta, &watch.origin.owner, rule);
+    objects.put(cluster, Wave::Upstreams, meta, For::One(&watch.origin.owner), rule);
 }
 
 /// The federated host on a cluster that calls it.
@@ -86,7 +85,7 @@ fn remote(
     let (Some((near, istio)), Some((far, _))) = (job.cluster(client), job.cluster(&backend.cluster)) else { return };
     let host = host(job, client, backend);
     let meta = || Meta::new(host.clone(), istio.namespace.as_str());
-    let owner = &chain.origin.owner;
+    let owner = For::All(&chain.origin.owner);
     let name = job.places.port_name(backend, chain.protocol);
     match job.places.gateway(&chain.origin, backend, far) {
         Err(problem) => problems.push(problem),
@@ -146,7 +145,13 @@ fn owning(
         workload_selector: Some(WorkloadSelector { labels: pods.labels }),
     };
     let meta = |namespace: &str| Meta::new(host, namespace);
-    objects.put(cluster, Wave::Gateways, meta(backend.service.namespace.as_str()), FLEET, entry);
+    objects.put(
+        cluster,
+        Wave::Gateways,
+        meta(backend.service.namespace.as_str()),
+        For::All(&chain.origin.owner),
+        entry,
+    );
     let server = Server {
         hosts: vec![host.to_string()],
         port: gateway::Port { name: "tls".into(), number: mesh::PASSTHROUGH_PORT, protocol: "TLS" },
@@ -154,7 +159,7 @@ fn owning(
     };
     let selector = BTreeMap::from([(mesh::EAST_WEST.0.to_string(), mesh::EAST_WEST.1.to_string())]);
     let gateway = Gateway { selector, servers: vec![server] };
-    objects.put(cluster, Wave::Gateways, meta(istio.namespace.as_str()), FLEET, gateway);
+    objects.put(cluster, Wave::Gateways, meta(istio.namespace.as_str()), For::All(&chain.origin.owner), gateway);
 }
 
 fn port(backend: &Backend, name: String, protocol: Protocol, target_port: Option<u16>) -> Port {

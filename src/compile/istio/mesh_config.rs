@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::intent::Intent;
 use super::{Job, Objects};
+use crate::compile::gloo::names::FLEET;
 use crate::compile::site::{ALIASES_ANNOTATION, MeshConfig};
 use crate::manifest::{Hold, Manifest, Wave, key_of};
 use crate::model::fleet::{Cluster, Istio};
@@ -43,11 +44,11 @@ pub fn write(job: &Job<'_>, intent: &Intent, objects: &mut Objects, problems: &m
         match job.site.meshes.get(&cluster.name) {
             Some(mesh) => {
                 if let Some(manifest) = manifest(cluster, istio, mesh, &domains) {
-                    objects.insert(manifest);
+                    objects.insert(manifest, FLEET);
                 }
             }
             None if job.site.draft || job.site.unread.contains_key(&cluster.name) => {
-                objects.insert(config(cluster, istio, "", "", None));
+                objects.insert(config(cluster, istio, "", "", None), FLEET);
             }
             None => problems.push(unseen(cluster, istio, &domains)),
         }

@@ -95,23 +95,39 @@ impl<'a> Job<'a> {
 #[derive(Default)]
 struct Objects {
     by_key: BTreeMap<ObjectKey, Manifest>,
+    /// Who asked first.
+    asked: BTreeMap<ObjectKey, String>,
     problems: Vec<Problem>,
+}
+
+/// For whom an object is.
+#[derive(Clone, Copy)]
+enum For<'a> {
+    /// One failover's own.
+    One(&'a str),
+    /// What failovers may share, whoever asks now: it goes with the last of them.
+    All(&'a str),
 }
 
 impl Objects {
     /// Puts an object of Istio in.
-    fn put<S: Kind + Serialize>(&mut self, cluster: &Cluster, wave: Wave, meta: Meta, owner: &str, spec: S) {
+    fn put<S: Kind + Serialize>(&mut self, cluster: &Cluster, wave: Wave, meta: Meta, whom: For<'_>, spec: S) {
+        let (owner, asker) = match whom {
+            For::One(asker) => (asker, asker),
+            For::All(asker) => (FLEET, asker),
+        };
         let mut object = Object::new(meta.labels(labels(owner)), spec);
         if let (NETWORKING, Some(istio)) = (object.api_version, &cluster.istio) {
             object.api_version = networking(istio);
         }
         let body = object.body();
         let key = key_of(&cluster.name, &body).expect("typed resources have apiVersion, kind and name");
-        self.insert(Manifest { key, body, hold: Hold::Own, wave });
+        self.insert(Manifest { key, body, hold: Hold::Own, wave }, asker);
     }
 
-    fn insert(&mut self, manifest: Manifest) {
+    fn insert(&mut self, manifest: Manifest, asker: &str) {
         let Some(first) = self.by_key.get_mut(&manifest.key) else {
+            self.asked.insert(manifest.key.clone(), asker.into());
             self.by_key.insert(manifest.key.clone(), manifest);
             return;
         };
@@ -125,9 +141,8 @@ impl Objects {
             label.into_iter().for_each(|l| drop(l.insert(crate::manifest::OWNER_LABEL.into(), FLEET.into())));
             return;
         }
-        let owner = super::routes::owner;
-        let what =
-            format!("`{}` and `{}` want {}, and want it differently", owner(first), owner(&manifest), manifest.key);
+        let before = self.asked.get(&manifest.key).map_or(FLEET, String::as_str);
+        let what = format!("`{before}` and `{asker}` want {}, and want it differently", manifest.key);
         let problem = Problem::error("FCT0331", what);
         self.problems.push(problem.hint("give both the same detection, or let them fail over to different services"));
     }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::intent::{Intent, Rule, Shift};
-use super::{Job, Objects};
+use super::{For, Job, Objects};
 use crate::manifest::Wave;
 use crate::model::mesh;
 use crate::model::name::ClusterName;
@@ -31,7 +31,7 @@ pub fn write(job: &Job<'_>, intent: &Intent, objects: &mut Objects) {
             ..HttpRoute::default()
         }));
         let spec = VirtualService { hosts: vec![host], http };
-        objects.put(cluster, Wave::Routes, Meta::new(service, namespace), &first.origin.owner, spec);
+        objects.put(cluster, Wave::Routes, Meta::new(service, namespace), For::One(&first.origin.owner), spec);
     }
 }
 
