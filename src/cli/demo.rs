@@ -2,6 +2,7 @@
 
 use super::Ctx;
 use super::demo_stage::{Interrupted, Stage};
+use super::demo_layers as layers;
 use super::demo_mesh as mesh;
 use super::demo_story as story;
 use crate::error::{Exit, Failure};
@@ -48,6 +49,8 @@ pub enum Story {
     Gloo,
     /// Istio inside: reviews in two clusters, called through sidecars
     Mesh,
+    /// Gloo above Istio: a failover in each layer
+    Layers,
     /// One after the other
     All,
 }
@@ -58,6 +61,7 @@ impl Story {
         match self {
             Story::Gloo => "gloo",
             Story::Mesh => "mesh",
+            Story::Layers => "layers",
             Story::All => "all",
         }
     }
@@ -67,7 +71,8 @@ impl Story {
         match self {
             Story::Gloo => &[Story::Gloo],
             Story::Mesh => &[Story::Mesh],
-            Story::All => &[Story::Gloo, Story::Mesh],
+            Story::Layers => &[Story::Layers],
+            Story::All => &[Story::Gloo, Story::Mesh, Story::Layers],
         }
     }
 }
@@ -82,6 +87,7 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
         let mut own = Vec::new();
         let ended = match told {
             Story::Mesh => tell_mesh(&args, &mut stage, &mut own),
+            Story::Layers => tell_layers(&args, &mut stage, &mut own),
             _ => tell(&args, &mut stage, &mut own),
         };
         let closed = stage.close();
@@ -132,6 +138,20 @@ fn tell_mesh(args: &Args, stage: &mut Stage<'_>, runs: &mut Vec<report::RunRepor
     }
     mesh::status(stage, "everything is back")?;
     mesh::clean_up(stage)
+}
+
+fn tell_layers(args: &Args, stage: &mut Stage<'_>, runs: &mut Vec<report::RunReport>) -> Result<(), Failure> {
+    layers::clusters(stage)?;
+    layers::trust(stage)?;
+    layers::applications(stage)?;
+    layers::intents(stage)?;
+    layers::status(stage, "both layers")?;
+    let pace = story::Pace::of(args.full, args.rate.or((!args.full).then_some(100)));
+    for (failover, fault) in layers::FAULTS {
+        runs.extend(layers::drill(stage, failover, fault, pace)?);
+    }
+    layers::status(stage, "everything is back")?;
+    layers::clean_up(stage)
 }
 
 /// The article's losses are the point of the comparison; what is judged is the recommended configuration, and that an

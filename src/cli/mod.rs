@@ -10,6 +10,7 @@ use crate::error::{Exit, Failure};
 use crate::ui::Ui;
 
 pub mod complete;
+mod demo_layers;
 mod demo_mesh;
 mod demo_stage;
 mod demo_story;

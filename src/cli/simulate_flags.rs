@@ -141,6 +141,7 @@ impl Flags {
         let target = Target {
             name: name.clone(),
             failover: protected.map(|p| p.name.clone()),
+            through: None,
             policy: None,
             url: self.url.clone(),
             path: self.path.clone(),

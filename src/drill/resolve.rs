@@ -185,7 +185,10 @@ pub struct Resolved {
 pub async fn resolve(documents: &Documents, clients: &Clients, scenario: &Scenario) -> Result<Resolved, Vec<Problem>> {
     let known = protected(documents);
     let mut problems = Vec::new();
-    let chosen: Vec<Option<&Protected>> = scenario.targets.iter().map(|t| choose(t, &known, &mut problems)).collect();
+    let chosen: Vec<Option<&Protected>> =
+        scenario.targets.iter().map(|t| choose(t.failover.as_ref(), &known, &mut problems)).collect();
+    let through: Vec<Option<&Protected>> =
+        scenario.targets.iter().map(|t| choose(t.through.as_ref(), &known, &mut problems)).collect();
     for cluster in scenario.faults.iter().flat_map(|f| f.fault.clusters()) {
         if !documents.fleet.clusters.contains_key(cluster) {
             let all: Vec<_> = documents.fleet.clusters.keys().map(ClusterName::as_str).collect();
@@ -197,10 +200,10 @@ pub async fn resolve(documents: &Documents, clients: &Clients, scenario: &Scenar
     if !problems.is_empty() {
         return Err(problems);
     }
-    let world = look_around(documents, clients, &chosen).await;
+    let world = look_around(documents, clients, chosen.iter().chain(&through).flatten().copied()).await;
     let mut lanes = Vec::new();
-    for (target, protected) in scenario.targets.iter().zip(&chosen) {
-        match lane(documents, &world, target, *protected) {
+    for ((target, protected), through) in scenario.targets.iter().zip(&chosen).zip(through) {
+        match lane(documents, &world, target, *protected, through) {
             Ok(lane) => lanes.push(lane),
             Err(problem) => problems.push(problem),
         }
@@ -223,8 +226,8 @@ pub async fn resolve(documents: &Documents, clients: &Clients, scenario: &Scenar
     Ok(Resolved { lanes, ground, policies })
 }
 
-fn choose<'a>(target: &Target, known: &'a [Protected], problems: &mut Vec<Problem>) -> Option<&'a Protected> {
-    let name = target.failover.as_ref()?;
+fn choose<'a>(name: Option<&String>, known: &'a [Protected], problems: &mut Vec<Problem>) -> Option<&'a Protected> {
+    let name = name?;
     let found = known.iter().find(|p| p.name == *name);
     if found.is_none() {
         let all: Vec<_> = known.iter().map(|p| p.name.as_str()).collect();
@@ -237,9 +240,9 @@ fn choose<'a>(target: &Target, known: &'a [Protected], problems: &mut Vec<Proble
     found
 }
 
-async fn look_around(documents: &Documents, clients: &Clients, chosen: &[Option<&Protected>]) -> World {
+async fn look_around(documents: &Documents, clients: &Clients, chosen: impl Iterator<Item = &Protected>) -> World {
     let mut wants = Vec::new();
-    for protected in chosen.iter().flatten() {
+    for protected in chosen {
         let Some(cluster) = documents.fleet.clusters.get(&protected.cluster) else { continue };
         wants.extend(address::wants(&cluster.name, address::gloo_namespace(cluster)));
         wants.extend(address::wants(&cluster.name, address::istio_namespace(cluster)));
@@ -261,9 +264,17 @@ fn service_of(world: &World, protected: &Protected) -> Option<(String, String)> 
     })
 }
 
-fn lane(documents: &Documents, world: &World, target: &Target, known: Option<&Protected>) -> Result<Lane, Problem> {
-    let cluster = known.and_then(|k| documents.fleet.clusters.get(&k.cluster));
-    let url = match (&target.url, known, cluster) {
+fn lane(
+    documents: &Documents,
+    world: &World,
+    target: &Target,
+    known: Option<&Protected>,
+    through: Option<&Protected>,
+) -> Result<Lane, Problem> {
+    let of = |p: Option<&Protected>| p.and_then(|k| documents.fleet.clusters.get(&k.cluster));
+    let cluster = of(known);
+    let door = through.or(known);
+    let url = match (&target.url, door, of(door)) {
         (Some(url), ..) => url.clone(),
         (None, Some(known), Some(cluster)) => {
             if let Some(why) = world.clusters.get(&cluster.name).and_then(|o| o.unreachable.clone()) {
@@ -279,7 +290,7 @@ fn lane(documents: &Documents, world: &World, target: &Target, known: Option<&Pr
         }
     };
     let host = target.host.clone().or_else(|| {
-        let named = known.filter(|_| target.url.is_none()).map(|k| k.hosts.clone()).unwrap_or_default();
+        let named = door.filter(|_| target.url.is_none()).map(|k| k.hosts.clone()).unwrap_or_default();
         named.into_iter().find(|h| !h.contains('*'))
     });
     let header = match &target.answers.header {

@@ -75,6 +75,9 @@ pub struct TargetSpec {
     /// The failover that protects it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failover: Option<String>,
+    /// The failover through whose gateway requests come in, where it is not the one under test: an edge above a mesh.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<String>,
     /// A word that names its configuration in reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
@@ -280,6 +283,7 @@ fn targets(
             Target {
                 name: name.unwrap_or_default(),
                 failover: t.failover,
+                through: t.through,
                 policy: t.policy,
                 url: t.url,
                 path: t.path,

@@ -90,6 +90,8 @@ pub struct Target {
     pub failover: Option<String>,
     /// `article` or `recommended` in the demo's comparison; else a word of the user.
     pub policy: Option<String>,
+    /// The failover through whose gateway requests come in, where it is not the one under test: an edge above a mesh.
+    pub through: Option<String>,
     /// Where requests go. Default: the gateway of the failover's primary cluster.
     pub url: Option<String>,
     /// The path to ask for there. Default: the URL's, or the prefix of the failover's route.

@@ -21,6 +21,7 @@ fn scenario(faults: usize) -> Scenario {
     let target = Target {
         name: "web".into(),
         failover: None,
+        through: None,
         policy: None,
         url: Some("http://127.0.0.1".into()),
         path: None,
