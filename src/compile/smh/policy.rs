@@ -13,10 +13,13 @@ use crate::model::problem::Problem;
 use crate::model::smh::{self, HttpMatcher, Path, ServiceAt, ShiftTo, TrafficPolicy, WorkloadSelector};
 use crate::resource::istio::virtual_service::{HttpMatch, Text};
 
+/// Hosts and ports, with percent of the requests; and the port of the called Service that is meant.
+type Destinations = (Vec<(String, u16, Option<u32>)>, Option<u16>);
+
 /// What policies of the same matchers want together, and who said it.
 #[derive(Default)]
 struct Together<'a> {
-    shift: Option<(&'a TrafficPolicy, Vec<(String, u16, Option<u32>)>, Option<u16>)>,
+    shift: Option<(&'a TrafficPolicy, Destinations)>,
     retries: Option<(&'a TrafficPolicy, smh::Retries)>,
     timeout: Option<(&'a TrafficPolicy, Millis)>,
 }
@@ -36,8 +39,8 @@ pub fn shifts(job: &mut Job<'_>, chains: &[Chain]) -> Vec<Shift> {
             let place = by_service.entry(target.clone()).or_default().entry(key).or_default();
             let mut twice = Vec::new();
             if !policy.shift.is_empty() {
-                let wanted = place.shift.get_or_insert_with(|| (policy, to.0.clone(), to.1));
-                twice.extend((wanted.1 != to.0).then_some(("trafficShift", wanted.0)));
+                let wanted = place.shift.get_or_insert_with(|| (policy, to.clone()));
+                twice.extend((wanted.1.0 != to.0).then_some(("trafficShift", wanted.0)));
             }
             if let Some(retries) = policy.retries {
                 let wanted = place.retries.get_or_insert((policy, retries));
@@ -59,14 +62,13 @@ pub fn shifts(job: &mut Job<'_>, chains: &[Chain]) -> Vec<Shift> {
 }
 
 /// Hosts and ports of a policy's shift, seen from a Service's own cluster; and the port of the Service that is meant.
-#[expect(clippy::type_complexity, reason = "the destinations as a rule has them, and a port")]
 fn destinations(
     job: &mut Job<'_>,
     policy: &TrafficPolicy,
     origin: &Origin,
     target: &ServiceAt,
     chains: &[Chain],
-) -> (Vec<(String, u16, Option<u32>)>, Option<u16>) {
+) -> Destinations {
     let mut to = Vec::new();
     let mut meant = None;
     for (i, (shift, weight)) in policy.shift.iter().enumerate() {
@@ -147,7 +149,7 @@ fn ports(job: &Job<'_>, service: &ServiceAt) -> Vec<u16> {
 fn shift(job: &Job<'_>, target: &ServiceAt, together: BTreeMap<Matchers, Together<'_>>) -> Shift {
     let all = ports(job, target);
     let host = local(job, target);
-    let meant = together.values().find_map(|t| t.shift.as_ref().and_then(|(_, _, port)| *port));
+    let meant = together.values().find_map(|t| t.shift.as_ref().and_then(|(_, (_, port))| *port));
     let first = together
         .values()
         .find_map(|t| t.shift.as_ref().map(|s| s.0).or(t.retries.map(|r| r.0)).or(t.timeout.map(|t| t.0)));
@@ -168,7 +170,7 @@ fn shift(job: &Job<'_>, target: &ServiceAt, together: BTreeMap<Matchers, Togethe
         let rule = |to, matches| Rule { name: None, matches, to, retries: retries.clone(), timeout };
         let particular = Reverse(particular(sources, matchers));
         match &t.shift {
-            Some((_, to, _)) => {
+            Some((_, (to, _))) => {
                 rules.push((particular, rule(to.clone(), with_port(&matches, &all, meant))));
                 // What calls the Service's other ports stays there.
                 for port in all.iter().filter(|p| all.len() > 1 && Some(**p) != meant) {
