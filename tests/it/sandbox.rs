@@ -270,7 +270,7 @@ async fn gloo_and_istio_run_side_by_side_and_the_fleet_says_so() {
         assert!(fleet.contains(part), "{part} is not in {fleet}");
     }
     let said = lab.type_("failctl sandbox sample sleep | kubectl --context one apply --dry-run=server -f -").await;
-    assert!(restored.contains("deployment.apps/sleep created (server dry run)"), "{said}");
+    assert!(said.contains("deployment.apps/sleep created (server dry run)"), "{said}");
     lab.down().await;
 }
 
