@@ -191,3 +191,41 @@ pub fn kubernetes_cluster(place: &Place, member: &ClusterName, domain: &str) -> 
 pub fn status(account: &Account) -> Value {
     json!({"namespace": account.namespace, "policyRules": account.purpose.rules()})
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_only_its_own_machine_reaches_is_told_from_others() {
+        let loopback = |server: &str| Endpoint { server: server.into(), ..Endpoint::default() }.is_loopback();
+        for server in
+            ["https://127.0.0.1:6443", "https://localhost:6443", "https://[::1]:6443/path", "http://127.8.9.1"]
+        {
+            assert!(loopback(server), "{server}");
+        }
+        for server in [
+            "https://10.0.0.1:6443",
+            "https://west.example.com",
+            "https://localhost.example.com",
+            "https://[2001:db8::1]",
+        ] {
+            assert!(!loopback(server), "{server}");
+        }
+    }
+
+    #[test]
+    fn a_kubeconfig_is_named_after_its_cluster_and_never_stops_verifying_by_itself() {
+        let member = ClusterName::new("west").expect("a name");
+        let endpoint = Endpoint { server: "https://west:6443".into(), ca: Some("PEM".into()), ..Endpoint::default() };
+        let text = kubeconfig(&member, &endpoint, "secret");
+        let read = crate::yaml::parse(&text).expect("YAML").remove(0).value;
+        assert_eq!(read["current-context"], "west");
+        assert_eq!(
+            read["clusters"][0]["cluster"],
+            json!({"server": "https://west:6443", "certificate-authority-data": "UEVN"})
+        );
+        assert_eq!(read["users"][0], json!({"name": "west", "user": {"token": "secret"}}));
+        assert_eq!(read["contexts"][0]["context"], json!({"cluster": "west", "user": "west"}));
+    }
+}
