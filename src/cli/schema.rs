@@ -5,7 +5,11 @@ use serde_json::Value;
 
 use super::Ctx;
 use crate::error::{Exit, Failure};
+use crate::report::applied::ApplyReport;
+use crate::report::certificates::CertificateReport;
+use crate::report::diff::DiffReport;
 use crate::report::drill::DrillReport;
+use crate::report::plan::PlanReport;
 use crate::report::status::StatusReport;
 use crate::report::traffic::TrafficReport;
 use crate::sim::document::ScenarioDocument;
@@ -37,6 +41,14 @@ pub enum Kind {
     StatusReport,
     /// What `traffic -o json` prints
     TrafficReport,
+    /// What `certs status -o json` prints
+    CertificateReport,
+    /// What `diff -o json` prints
+    DiffReport,
+    /// What `--dry-run -o json` prints, of every command that writes
+    PlanReport,
+    /// What every command that writes prints with `-o json`
+    ApplyReport,
 }
 
 /// A document of failctl: a Fleet, a Failover or a Scenario.
@@ -50,7 +62,7 @@ enum AnyDocument {
 }
 
 /// The schemas, as they are committed under `schema/`, by file name.
-pub fn all() -> [(&'static str, String); 7] {
+pub fn all() -> [(&'static str, String); 11] {
     [
         ("failctl.json", text(None)),
         ("fleet.json", text(Some(Kind::Fleet))),
@@ -59,6 +71,10 @@ pub fn all() -> [(&'static str, String); 7] {
         ("drill-report.json", text(Some(Kind::DrillReport))),
         ("status-report.json", text(Some(Kind::StatusReport))),
         ("traffic-report.json", text(Some(Kind::TrafficReport))),
+        ("certificate-report.json", text(Some(Kind::CertificateReport))),
+        ("diff-report.json", text(Some(Kind::DiffReport))),
+        ("plan-report.json", text(Some(Kind::PlanReport))),
+        ("apply-report.json", text(Some(Kind::ApplyReport))),
     ]
 }
 
@@ -71,6 +87,10 @@ pub fn text(kind: Option<Kind>) -> String {
         Some(Kind::DrillReport) => schemars::schema_for!(DrillReport).to_value(),
         Some(Kind::TrafficReport) => schemars::schema_for!(TrafficReport).to_value(),
         Some(Kind::StatusReport) => schemars::schema_for!(StatusReport).to_value(),
+        Some(Kind::CertificateReport) => schemars::schema_for!(CertificateReport).to_value(),
+        Some(Kind::DiffReport) => schemars::schema_for!(DiffReport).to_value(),
+        Some(Kind::PlanReport) => schemars::schema_for!(PlanReport).to_value(),
+        Some(Kind::ApplyReport) => schemars::schema_for!(ApplyReport).to_value(),
         None => schemars::schema_for!(AnyDocument).to_value(),
     };
     format!("{schema:#}\n")

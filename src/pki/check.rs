@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use schemars::JsonSchema;
 use serde::Serialize;
 use webpki::{EndEntityCert, KeyUsage};
 
@@ -15,7 +16,7 @@ use crate::model::problem::Severity;
 pub const SOON_DAYS: i64 = 30;
 
 /// One thing worth saying about a certificate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Finding {
     /// Stable code.
     pub code: &'static str,

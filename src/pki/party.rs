@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::compile::target::{Family, family};
@@ -13,7 +14,7 @@ use crate::model::name::ClusterName;
 use crate::model::{identity, mesh};
 
 /// One end of a connection between gateways.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// The failover gateway of a backup cluster.

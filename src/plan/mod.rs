@@ -16,6 +16,7 @@ pub use removal::{ROUTE_OWNER, Scope, others, owners, removal, without_routes};
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -26,7 +27,7 @@ use crate::model::name::ClusterName;
 pub const CREATED_ANNOTATION: &str = "failctl.dev/created";
 
 /// What happens to an object; on screen `+ ~ - =`, and `/` for fields released.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// `+` created.

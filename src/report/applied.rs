@@ -1,5 +1,6 @@
 //! What became of a plan, as a table or a versioned view.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::API_VERSION;
@@ -8,7 +9,7 @@ use super::table::table;
 use crate::plan::Action;
 
 /// How one object ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Result {
     /// Created.
@@ -48,7 +49,7 @@ impl Result {
 }
 
 /// One object and what became of it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Row {
     /// Which object.
@@ -65,7 +66,7 @@ pub struct Row {
 }
 
 /// What became of a plan, for scripts.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ApplyReport {
     /// `failctl.dev/v1alpha1`.
@@ -83,7 +84,7 @@ pub struct ApplyReport {
 }
 
 /// Counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Summary {
     /// As the plan wanted them, including those that already were.
     pub done: usize,

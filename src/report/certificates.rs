@@ -1,5 +1,6 @@
 //! Certificates as a table or a versioned view.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::API_VERSION;
@@ -7,7 +8,7 @@ use super::table::table;
 use crate::pki::{Finding, Role};
 
 /// All certificates of a fleet, for scripts.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CertificateReport {
     /// `failctl.dev/v1alpha1`.
@@ -15,6 +16,7 @@ pub struct CertificateReport {
     /// `CertificateReport`.
     pub kind: &'static str,
     /// When it was asked, RFC 3339.
+    #[schemars(with = "String")]
     pub at: jiff::Timestamp,
     /// The certificates on disk and on the clusters.
     pub certificates: Vec<Row>,
@@ -25,7 +27,7 @@ pub struct CertificateReport {
 }
 
 /// The verdict over all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// Every handshake can succeed.
@@ -37,7 +39,7 @@ pub enum Verdict {
 }
 
 /// One certificate, or the reason why there is none to show.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Row {
     /// `disk` or `cluster`.
@@ -60,7 +62,7 @@ pub struct Row {
 }
 
 /// What a certificate says.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Said {
     /// Subject.
@@ -74,13 +76,14 @@ pub struct Said {
     /// Serial number, hexadecimal.
     pub serial: String,
     /// Last moment of validity.
+    #[schemars(with = "String")]
     pub not_after: jiff::Timestamp,
     /// Whole days left; negative when it has expired.
     pub days_left: i64,
 }
 
 /// Two clusters whose installed certificates must accept each other.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PairRow {
     /// The client's cluster.

@@ -1,6 +1,7 @@
 //! What a plan changes, object by object, as unified diffs of YAML. Values of Secrets never appear: each is replaced
 //! by its length and a digest, so that a reader sees whether it changes and nothing else.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -12,7 +13,7 @@ use crate::manifest::ObjectKey;
 use crate::plan::{Action, Change, Plan};
 
 /// The differences of a plan, for scripts.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DiffReport {
     /// `failctl.dev/v1alpha1`.
@@ -28,7 +29,7 @@ pub struct DiffReport {
 }
 
 /// One object that differs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Difference {
     /// Which object.

@@ -1,5 +1,6 @@
 //! A plan as a table or a versioned view. The sign on screen is the action: `+ ~ - / =`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::API_VERSION;
@@ -8,7 +9,7 @@ use crate::manifest::ObjectKey;
 use crate::plan::{Action, Plan};
 
 /// A plan, for scripts.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanReport {
     /// `failctl.dev/v1alpha1`.
@@ -24,7 +25,7 @@ pub struct PlanReport {
 }
 
 /// One object and what would happen to it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Row {
     /// Which object.
@@ -39,7 +40,7 @@ pub struct Row {
 }
 
 /// An object that cannot be planned.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Waiting {
     /// Which object.
@@ -50,7 +51,7 @@ pub struct Waiting {
 }
 
 /// The key of an object, flat.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Object {
     /// Cluster of the fleet.
@@ -86,7 +87,7 @@ impl Object {
 }
 
 /// Counts by action.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Summary {
     /// Created.
     pub create: usize,

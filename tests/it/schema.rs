@@ -3,6 +3,7 @@
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::support::fleet::{Ground, Ran};
 use super::support::offline::{out, run, said};
 use super::support::{golden, root};
 
@@ -65,4 +66,36 @@ fn every_example_fits_the_schema_and_what_has_a_wrong_shape_does_not() {
             assert!(!any.is_valid(&document), "{case}");
         }
     }
+}
+
+/// A report validated by the schema of its kind.
+fn fits(ran: &Ran, kind: &str) {
+    let report: Value =
+        serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{kind}: {e}\n{}{}", ran.out, ran.err));
+    let name: String =
+        kind.chars().flat_map(|c| if c.is_uppercase() { vec!['-', c.to_ascii_lowercase()] } else { vec![c] }).collect();
+    assert_eq!(report["kind"], kind);
+    assert_eq!(report["apiVersion"], "failctl.dev/v1alpha1");
+    let wrong: Vec<_> = validator(name.trim_start_matches('-')).iter_errors(&report).map(|e| e.to_string()).collect();
+    assert!(wrong.is_empty(), "{kind}: {wrong:?}\n{}", ran.out);
+}
+
+#[test]
+fn what_commands_print_for_scripts_fits_the_schemas_of_reports() {
+    let ground = Ground::new();
+    let json = |args: &[&str]| ground.run(&[args, &["-o", "json"]].concat());
+    fits(&json(&["certs", "status"]), "CertificateReport");
+    ground.ok(&["certs", "generate"]);
+    fits(&json(&["certs", "install", "--yes"]), "ApplyReport");
+    fits(&json(&["certs", "status"]), "CertificateReport");
+    fits(&json(&["diff"]), "DiffReport");
+    fits(&json(&["apply", "--dry-run"]), "PlanReport");
+    fits(&json(&["apply", "--dry-run=server"]), "ApplyReport");
+    fits(&json(&["apply", "--yes"]), "ApplyReport");
+    fits(&json(&["diff"]), "DiffReport");
+    fits(&json(&["status"]), "StatusReport");
+    ground.stop("remote");
+    fits(&json(&["certs", "status"]), "CertificateReport");
+    fits(&json(&["diff"]), "DiffReport");
+    fits(&json(&["delete", "--yes"]), "ApplyReport");
 }
