@@ -7,6 +7,8 @@ mod applies;
 mod coming_up;
 mod ground;
 mod kit;
+mod mesh_accepted;
+mod node;
 
 // The same source as in the other rings, with another ground under it.
 #[path = "../it/api_promises.rs"]

@@ -145,10 +145,14 @@ fn every_module_says_what_it_is() {
 
 #[test]
 fn no_test_file_is_forgotten() {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
-    let main = fs::read_to_string(dir.join("main.rs")).unwrap();
-    for path in fs::read_dir(&dir).unwrap().map(|e| e.unwrap().path()) {
-        let name = path.file_stem().unwrap().to_str().unwrap();
-        assert!(name == "main" || main.contains(&format!("mod {name};")), "tests/it/main.rs does not name {name}");
+    for binary in ["it", "controlplane"] {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(binary);
+        let main = fs::read_to_string(dir.join("main.rs")).unwrap();
+        let modules = fs::read_dir(&dir).unwrap().map(|e| e.unwrap().path());
+        for path in modules.filter(|p| p.extension().is_some_and(|e| e == "rs") || p.join("mod.rs").is_file()) {
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            let named = name == "main" || main.contains(&format!("mod {name};"));
+            assert!(named, "tests/{binary}/main.rs does not name {name}");
+        }
     }
 }

@@ -35,6 +35,8 @@ async fn a_watch_from_forgotten_history_is_told_so() {
     }
     let now = maps.list(&ListParams::default()).await.unwrap().metadata.resource_version.unwrap();
     server.compact();
+    let forgotten = maps.list(&ListParams::default().continue_token("MTIzOjE")).await;
+    assert_eq!(refused(forgotten).0, 410, "a list that is no longer kept");
     let mut events = maps.watch(&WatchParams::default(), &now).await.unwrap().boxed();
     maps.delete("m0", &DeleteParams::default()).await.unwrap();
     assert_eq!(told(&next(&mut events).await), "-m0", "the newest revision is never too old");

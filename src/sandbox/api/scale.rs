@@ -86,11 +86,16 @@ pub fn onto(kind: &Resource, object: &Value, scale: &Value) -> Result<Value, Sta
     Ok(object)
 }
 
-/// Records who owns the number. Kubernetes tracks the Scale, in which none is left out: who scales to none owns nothing,
-/// and who owned the number before does so no longer.
+/// Records who owns the number. Kubernetes tracks the Scale: not at all while nobody owns the number; and none is left out
+/// of it, so who scales to none owns nothing, and who owned the number before does so no longer.
 fn track(work: &Work, live: &Value, new: &mut Value) {
     let (wanted, ..) = paths(work.kind);
     let pen = work.options.pen(Some(Sub::Scale));
+    let owned = wanted.replace('/', "/f:");
+    let mut entries = live["metadata"]["managedFields"].as_array().into_iter().flatten();
+    if !entries.any(|entry| entry["fieldsV1"].pointer(&owned).is_some()) {
+        return;
+    }
     let none = |object: &Value| object.pointer(&wanted).and_then(Value::as_i64).unwrap_or(0) == 0;
     if !none(new) || none(live) {
         return pieces::track(work.kind, Some(live), new, &pen);

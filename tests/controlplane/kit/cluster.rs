@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use failctl::sandbox::address::Addresses;
@@ -164,6 +165,23 @@ impl Cluster {
         let config = self.kubeconfig_with("kit", token);
         let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await?;
         Ok(Client::try_from(config)?)
+    }
+
+    /// What kubectl prints as administrator; it must succeed.
+    pub fn kubectl(&self, args: &[&str]) -> anyhow::Result<String> {
+        let mut command = Command::new(crate::support::kubectl());
+        command.args(args).env("KUBECONFIG", self.kubeconfig_path()).env("HOME", &self.plan.dir).stdin(Stdio::null());
+        let out = command.output().context("running kubectl")?;
+        let error = String::from_utf8_lossy(&out.stderr);
+        ensure!(out.status.success(), "kubectl {}: {error}", args.join(" "));
+        Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+    }
+
+    /// Applies documents, which are kept in the cluster's folder.
+    pub fn kubectl_apply(&self, file: &str, text: &str) -> anyhow::Result<()> {
+        let path = self.plan.dir.join(file);
+        std::fs::write(&path, text)?;
+        self.kubectl(&["apply", "--server-side", "-f", &path.display().to_string()]).map(drop)
     }
 
     /// A client of the kit's runtime.

@@ -7,6 +7,8 @@
 pub mod cluster;
 pub mod etcd;
 pub mod folder;
+pub mod istiod;
+pub mod namespace;
 pub mod net;
 pub mod pool;
 pub mod process;

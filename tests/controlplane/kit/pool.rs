@@ -2,7 +2,7 @@
 //!
 //! A start takes seconds, putting back milliseconds. What runs here besides the API server are the controllers whose work
 //! every client takes for granted: deletion of namespaces and of what belonged to deleted owners, default ServiceAccounts,
-//! tokens in Secrets.
+//! tokens in Secrets, rights gathered into the roles view, edit and admin.
 
 use std::ops::Deref;
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
@@ -17,7 +17,8 @@ use super::net;
 /// The most servers at a time. Tests run two at a time on a small machine, and some need two servers.
 const MOST: usize = 4;
 
-const CONTROLLERS: [&str; 4] = [
+const CONTROLLERS: [&str; 5] = [
+    "clusterrole-aggregation-controller",
     "namespace-controller",
     "garbage-collector-controller",
     "serviceaccount-controller",
