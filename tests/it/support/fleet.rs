@@ -281,7 +281,14 @@ impl Ground {
     /// Writes an object as somebody else.
     pub fn put_as(&self, cluster: &str, manager: &str, body: Value) -> Value {
         let path = format!("{}?fieldManager={manager}", collection(&body));
+        self.until("the kind is served", || self.list(cluster, &collection(&body)).is_ok());
         self.ask(cluster, "POST", &path, "application/json", Some(body))
+    }
+
+    /// A list, or why there is none: a server may need a moment to serve a kind that was only just defined.
+    fn list(&self, cluster: &str, path: &str) -> Result<Value, kube::Error> {
+        let request = http::Request::get(format!("{path}?limit=1")).body(Vec::new()).unwrap();
+        self.runtime.block_on(self.clusters[cluster].client.request(request))
     }
 
     /// Changes an object as somebody else, with a merge patch.
