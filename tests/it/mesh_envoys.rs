@@ -569,4 +569,7 @@ async fn pods_of_a_labelled_namespace_get_a_sidecar_from_the_webhook_and_others_
         |b| *b,
     )
     .await;
+    let root = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "istio-ca-root-cert", "namespace": "shop"}});
+    let there = async || cluster.of(&root).get_opt("istio-ca-root-cert").await.unwrap().is_some();
+    until("the mesh's root in every namespace", there, |b| *b).await;
 }

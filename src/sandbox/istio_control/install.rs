@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::inject::image;
 use super::webhook::PATH;
 use crate::routing::istio::{MESH_CONFIG, MESH_KEY, PROXY_CONTAINER};
+use crate::sandbox::node::sidecar::HTTP_PROXY_PORT;
 use crate::yaml;
 
 /// The webhook's configuration.
@@ -17,8 +18,6 @@ pub const INJECTOR: &str = "istio-sidecar-injector";
 pub const INGRESS: &str = "istio-ingressgateway";
 /// The east-west gateway's Deployment and Service.
 pub const EAST_WEST: &str = "istio-eastwestgateway";
-/// Where sidecars are an HTTP proxy for their application: the sandbox has no iptables.
-pub const HTTP_PROXY_PORT: u16 = 15002;
 /// The port of the east-west gateway.
 pub const EAST_WEST_PORT: u16 = 15443;
 
@@ -67,6 +66,7 @@ fn settings(install: &Install) -> Value {
     let mesh = json!({
         "accessLogFile": "/dev/stdout",
         "defaultConfig": { "discoveryAddress": install.xds.to_string() },
+        // The sandbox has no iptables: sidecars are an HTTP proxy for their application.
         "proxyHttpPort": HTTP_PROXY_PORT,
         "rootNamespace": install.namespace,
         "trustDomain": install.trust_domain,

@@ -15,6 +15,7 @@ mod authority;
 mod certificates;
 mod inject;
 pub mod install;
+mod root;
 mod snapshot;
 mod watch;
 mod webhook;

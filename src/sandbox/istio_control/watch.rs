@@ -1,5 +1,5 @@
 //! Publishes a snapshot after every change of what routing needs on one cluster, and keeps what istiod keeps: its own
-//! authority, and the certificate that the API server trusts its webhook by.
+//! authority, the mesh's root in every namespace, and the certificate that the API server trusts its webhook by.
 //! What comes in: a client. What goes out: snapshots.
 
 use std::collections::BTreeMap;
@@ -14,10 +14,10 @@ use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::authority;
 use super::certificates::Certificates;
 use super::install::INJECTOR;
 use super::snapshot::{Member, Snapshot};
+use super::{authority, root};
 use crate::envoy::config::Names;
 use crate::manifest::World;
 use crate::model::name::ClusterName;
@@ -33,6 +33,7 @@ const WATCHED: &[Watched] = &[
     ("", "v1", "Service", "services"),
     ("", "v1", "Pod", "pods"),
     ("", "v1", "Node", "nodes"),
+    ("", "v1", "Namespace", "namespaces"),
     ("", "v1", "ConfigMap", "configmaps"),
     ("", "v1", "Secret", "secrets"),
     ("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices"),
@@ -66,12 +67,19 @@ pub async fn run(
     let mut looking = false;
     let mut said = String::new();
     let mut renew = tokio::time::interval(RENEW);
+    let mut look_up = tokio::time::interval(names::EVERY);
+    look_up.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut stale = false;
     let mut again = false;
     loop {
         tokio::select! {
             () = shutdown.cancelled() => break,
             changed = seen.changed() => if !changed { break },
             _ = renew.tick() => if !certificates.due(Timestamp::now()) { continue },
+            _ = look_up.tick() => {
+                stale = true;
+                if names::used(publish.borrow().proxies()).is_empty() { continue }
+            }
             Some(names) = looked_up.recv() => {
                 looking = false;
                 addresses = names;
@@ -83,9 +91,10 @@ pub async fn run(
         let mesh = Mesh::read(world, seen.cluster());
         let snapshot = snapshot(world, seen.cluster(), &mesh, &mut certificates, addresses.clone(), &mut said);
         let wanted = names::used(snapshot.proxies());
-        if !looking && wanted.iter().any(|name| !addresses.contains_key(name)) {
+        let unknown = wanted.iter().any(|name| !addresses.contains_key(name));
+        if !looking && !wanted.is_empty() && (unknown || stale) {
             // Looking up takes its time when nobody answers: nothing else waits for it.
-            looking = true;
+            (looking, stale) = (true, false);
             let (known, found) = (addresses.clone(), found.clone());
             tokio::spawn(async move { drop(found.send(names::resolve(&wanted, &known).await)) });
         }
@@ -151,6 +160,13 @@ async fn keep(
             made => drop(made?),
         }
     }
+    if let Ok(Some(authority)) = authority::of(world, cluster, &config.namespace) {
+        for map in root::wrong(world, cluster, &authority.roots) {
+            let api = api(client, ("", "v1", "ConfigMap", "configmaps"), map["metadata"]["namespace"].as_str());
+            let params = PatchParams::apply("istiod").force();
+            api.patch(root::NAME, &params, &Patch::Apply(&map)).await?;
+        }
+    }
     let wanted = base64_of(ca);
     for (key, body) in world.all(cluster.as_str(), "admissionregistration.k8s.io", "MutatingWebhookConfiguration") {
         let webhooks = body["webhooks"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -186,7 +202,7 @@ fn trim(kind: &str, object: &mut Map<String, Value>) {
             let tls = object.get("type").and_then(Value::as_str) == Some("kubernetes.io/tls");
             tls || [crate::pki::CACERTS, authority::OWN].contains(&name)
         }
-        "ConfigMap" => name == MESH_CONFIG,
+        "ConfigMap" => [MESH_CONFIG, root::NAME].contains(&name),
         _ => true,
     };
     if !keep {

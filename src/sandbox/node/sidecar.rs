@@ -16,10 +16,11 @@ use serde_json::{Map, Value, json};
 
 use super::image::Image;
 use crate::envoy::config::bootstrap_of;
+use crate::routing::istio::INNER_ADDRESS;
 use crate::yaml;
 
 /// The annotation that says where the programs behind a pod's sidecar listen.
-pub const INNER_IP: &str = "sandbox.failctl.dev/inner-ip";
+pub const INNER_IP: &str = INNER_ADDRESS;
 /// The port of Istio's HTTP proxy for a pod's programs (`proxyHttpPort` of the mesh configuration), on the inner address.
 pub const HTTP_PROXY_PORT: u16 = 15002;
 /// The port of the admin interface, on the pod's address.
