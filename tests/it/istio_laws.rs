@@ -141,7 +141,7 @@ impl Intent {
 }
 
 fn cluster(i: usize) -> ClusterName {
-    ClusterName::new(&format!("c{i}")).unwrap()
+    ClusterName::new(format!("c{i}")).unwrap()
 }
 
 fn pod(namespace: &str, name: &str, app: &str, account: &str, ip: &str, role: &str) -> Value {

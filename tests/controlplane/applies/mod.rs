@@ -128,7 +128,7 @@ async fn compare(seed: u64, sandbox: &Client, real: &Client) -> Option<String> {
                 value.sort_all_objects();
                 serde_json::to_string_pretty(&value).unwrap()
             };
-            let diff = similar::TextDiff::from_lines(&text(&real), &text(&ours))
+            let diff = similar::TextDiff::from_lines(text(&real), text(&ours))
                 .unified_diff()
                 .header("kube-apiserver", "sandbox")
                 .to_string();

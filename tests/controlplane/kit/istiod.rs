@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use k8s_openapi::api::core::v1::Secret;
@@ -67,13 +67,6 @@ impl Istiod {
         let ready = format!("http://{}/ready", at(0));
         process.wait_until("ready", || net::get(&ready).is_some_and(|(status, _)| status == 200))?;
         Ok(Istiod { process, base })
-    }
-
-    /// An endpoint of its debug interface.
-    pub fn debug(&self, path: &str) -> anyhow::Result<String> {
-        let (status, body) = net::get(&format!("http://127.0.0.1:{}/debug/{path}", self.base)).context("no answer")?;
-        ensure!(status == 200, "/debug/{path}: {status}");
-        Ok(String::from_utf8_lossy(&body).into_owned())
     }
 
     /// Has the API server ask it about everything of Istio's that is written.

@@ -284,11 +284,10 @@ fn workload(kind: &str, object: &Value, old: Option<&Value>, errors: &mut Errors
         let value = labels.cloned().unwrap_or_default();
         errors.invalid("spec.template.metadata.labels", &value, "`selector` does not match template `labels`");
     }
-    if kind == "Deployment" && object.pointer("/spec/strategy/type").is_some_and(|t| t == "Recreate") {
-        if object.pointer("/spec/strategy/rollingUpdate").is_some() {
-            let message = "Forbidden: may not be specified when strategy `type` is 'Recreate'";
-            errors.push("spec.strategy.rollingUpdate", "FieldValueForbidden", message.into());
-        }
+    let recreates = object.pointer("/spec/strategy/type").is_some_and(|t| t == "Recreate");
+    if kind == "Deployment" && recreates && object.pointer("/spec/strategy/rollingUpdate").is_some() {
+        let message = "Forbidden: may not be specified when strategy `type` is 'Recreate'";
+        errors.push("spec.strategy.rollingUpdate", "FieldValueForbidden", message.into());
     }
     pod_spec(object.pointer("/spec/template/spec"), "spec.template.spec", errors);
     errors.immutable(object, old, "/spec/selector", "spec.selector");
