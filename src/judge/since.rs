@@ -56,5 +56,26 @@ pub fn since(world: &World, cluster: &ClusterName, service: (&str, &str), primar
             let time = manager["time"].as_str()?.to_string();
             Some(Since { time, evidence: format!("{who} set the replicas of Deployment {} to 0", k.name) })
         });
-    scaled.max_by(|a, b| a.time.cmp(&b.time))
+    scaled.max_by(|a, b| a.time.cmp(&b.time)).or_else(|| emptied(world, cluster, service))
+}
+
+/// Since when a Service has no ready endpoint, by the last change of its EndpointSlices. An API server records no owner
+/// of replicas that were scaled to 0 (the `scale` subresource leaves a zero out), so this may be all there is.
+fn emptied(world: &World, cluster: &ClusterName, (namespace, name): (&str, &str)) -> Option<Since> {
+    let all = world.all(cluster.as_str(), "discovery.k8s.io", "EndpointSlice");
+    let mine = all.filter(|(k, s)| {
+        let of = s.pointer("/metadata/labels").and_then(|l| l.get("kubernetes.io/service-name"));
+        k.namespace.as_deref() == Some(namespace) && of.is_some_and(|of| of == name)
+    });
+    let slices: Vec<_> = mine.collect();
+    let ready = |e: &Value| e.pointer("/conditions/ready").is_none_or(|r| r != false);
+    if slices.iter().any(|(_, s)| s["endpoints"].as_array().into_iter().flatten().any(ready)) {
+        return None;
+    }
+    let changes = slices.iter().filter_map(|(k, s)| {
+        let managers = s.pointer("/metadata/managedFields")?.as_array()?;
+        let time = managers.iter().filter_map(|m| m["time"].as_str()).max()?.to_string();
+        Some(Since { time, evidence: format!("EndpointSlice {} lost its last ready endpoint", k.name) })
+    });
+    changes.max_by(|a, b| a.time.cmp(&b.time))
 }

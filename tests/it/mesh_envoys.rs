@@ -428,6 +428,11 @@ async fn until<T: std::fmt::Debug>(what: &str, mut ask: impl AsyncFnMut() -> T, 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_follow_the_reviews_to_the_other_cluster_without_one_lost_and_come_back() {
     let mut scene = Scene::start().await;
+    // Both sides must be up before one is missed: v1 is back only once v3 has answered in its place.
+    scene.v1.take().unwrap().kill().await;
+    scene.answers("v3").await;
+    scene.v1 = Some(Application::start(scene.range.address(9, 2), "v1").await);
+    scene.answers("v1").await;
     scene.v1.take().unwrap().kill().await;
     let mut answers = Vec::new();
     for _ in 0..200 {

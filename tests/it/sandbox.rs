@@ -138,7 +138,7 @@ async fn a_sandbox_comes_up_is_shown_and_goes_without_a_trace() {
     assert_eq!((other.code, other.out.as_str()), (5, ""));
     assert_eq!(
         other.err,
-        "error: sandbox default is there with other clusters: local=gloo-fed,remote=gloo-fed-2\n  \
+        "error: sandbox default is there with other clusters: local=gloo-fed,remote=gloo-fed-2 (--stack gloo)\n  \
          hint: failctl sandbox down removes it; or choose another --name\n"
     );
 

@@ -171,6 +171,11 @@ fn beside_real_envoys_status_says_who_serves_and_why() {
             .unwrap();
         assert!(kubectl.status.success(), "{}", String::from_utf8_lossy(&kubectl.stderr));
     };
+    wait_until("all is well", || {
+        let out = site.run(&["status", "-f", "failctl.yaml", "-f", "shop.yaml", "-ojson"]);
+        let status: Value = serde_json::from_slice(&out.stdout).unwrap();
+        status["standing"] == "healthy"
+    });
     live(&site, "status_primary", &[], 0);
     live(&site, "status_primary_wide", &["-o", "wide"], 0);
 

@@ -125,13 +125,14 @@ impl Site {
         }
     }
 
-    /// Waits until the primary serves again, and Envoy on its cluster says so.
+    /// Waits until the primary serves again and a backup is ready, and Envoy on the primary's cluster says so.
     pub fn well(&self) {
         wait_until("the primary serves", || {
             let out = self.run(&["status", "-f", "failctl.yaml", "-f", "shop.yaml", "-ojson"]);
             let status: Value = serde_json::from_slice(&out.stdout).unwrap_or_default();
             let local = json!(["local"]);
-            status["failovers"][0]["serving"] == "primary" && status["failovers"][0]["servedBy"] == local
+            let failover = &status["failovers"][0];
+            failover["serving"] == "primary" && failover["servedBy"] == local && failover["standing"] == "healthy"
         });
         wait_until("blue answers", || self.answer() == "blue-pod");
     }
