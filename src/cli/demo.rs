@@ -177,9 +177,13 @@ fn summary(report: &DrillReport, seconds: f64) -> String {
         runs.fold((0, 0), |(f, n), r| (f + r.failed, n + r.requests))
     };
     let ((a_lost, a_all), (r_lost, r_all)) = (lost("article"), lost("recommended"));
-    text += &format!(
-        "\nWith a backup there to take over, the article's configuration lost {a_lost} of {a_all} requests, the recommended one {r_lost} of {r_all}.\n\
-         Without a backup both were down, and that is what the tables say. ({seconds:.0} s)\n"
-    );
+    text += &match a_all {
+        0 => format!("\nWith a backup there to take over, {r_lost} of {r_all} requests were lost.\n"),
+        _ => format!(
+            "\nWith a backup there to take over, the article's configuration lost {a_lost} of {a_all} requests, the recommended \
+             one {r_lost} of {r_all}.\n"
+        ),
+    };
+    text += &format!("Without a backup nobody answered, and that is what the tables say. ({seconds:.0} s)\n");
     text
 }
