@@ -15,7 +15,7 @@ fn steady(text: &str) -> String {
     let rules = [
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<time>"),
         (r"127\.\d+\.", "127.S."),
-        (r"\b36[45]( |,)", "<days>$1"),
+        (r"\b36[45]\b", "<days>"),
         (r"(echo-blue|echo-green)-[a-z0-9]+-[a-z0-9]+", "$1-<pod>"),
         (r"  +", "  "),
     ];
