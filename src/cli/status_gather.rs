@@ -11,9 +11,10 @@ use crate::cluster::{self, Clients, PodAddress, Want, address, observe};
 use crate::compile::gloo::{Way, names};
 use crate::compile::membership::Stored;
 use crate::compile::membership::registration::REMOTE_LABEL;
+use crate::drill::callers;
 use crate::drill::health::ADMIN_PORT;
 use crate::drill::resolve::{self, Protected, Seat};
-use crate::envoy::admin::{self, Host};
+use crate::envoy::admin::Host;
 use crate::error::Failure;
 use crate::judge::service::service;
 use crate::judge::since::since;
@@ -114,11 +115,7 @@ async fn hosts(clients: &Clients, cluster: Option<&Cluster>, name: &ClusterName)
         let client = clients.client(name.as_str()).await?;
         let namespace = cluster.map_or("gloo-system", address::gloo_namespace).to_string();
         let pod = cluster::pod_behind(&client, &namespace, resolve::PROXY_PODS).await?;
-        let stream = cluster::open(&client, &PodAddress { namespace, pod, port: ADMIN_PORT }).await?;
-        let path = "/clusters?format=json";
-        let (status, body) = cluster::http(stream, http::Method::GET, path, Duration::from_secs(5)).await?;
-        anyhow::ensure!(status == 200, "{path}: status {status}");
-        anyhow::Ok(admin::hosts(&body)?)
+        callers::hosts(&client, &PodAddress { namespace, pod, port: ADMIN_PORT }).await
     };
     let asked = tokio::time::timeout(Duration::from_secs(10), ask).await;
     let asked = asked.unwrap_or_else(|_| Err(anyhow::anyhow!("no answer within 10 s")));

@@ -55,7 +55,7 @@ pub async fn callers(client: &Client, namespaces: &[String], names: &[String]) -
     let mut found = Callers { asked: pods.len(), left_out, ..Callers::default() };
     let asking = futures::stream::iter(pods).map(async |(namespace, pod)| {
         let pod = PodAddress { namespace, pod, port: ADMIN_PORT };
-        let answer = hosts(client, &pod).await;
+        let answer = in_time(client, &pod).await;
         (pod, answer)
     });
     let mut answers: Vec<_> = asking.buffer_unordered(AT_ONCE).collect().await;
@@ -80,13 +80,16 @@ pub async fn callers(client: &Client, namespaces: &[String], names: &[String]) -
     Ok(found)
 }
 
-async fn hosts(client: &Client, pod: &PodAddress) -> anyhow::Result<Vec<Host>> {
-    let ask = async {
-        let stream = cluster::open(client, pod).await?;
-        let path = "/clusters?format=json";
-        let (status, body) = cluster::http(stream, http::Method::GET, path, TIMEOUT).await?;
-        anyhow::ensure!(status == 200, "{path}: status {status}");
-        anyhow::Ok(admin::hosts(&body)?)
-    };
-    tokio::time::timeout(TIMEOUT, ask).await.unwrap_or_else(|_| Err(anyhow::anyhow!("no answer in time")))
+async fn in_time(client: &Client, pod: &PodAddress) -> anyhow::Result<Vec<Host>> {
+    let asked = tokio::time::timeout(TIMEOUT, hosts(client, pod)).await;
+    asked.unwrap_or_else(|_| Err(anyhow::anyhow!("no answer in time")))
+}
+
+/// What the Envoy behind an admin port says of its hosts, gateways' and sidecars' alike.
+pub async fn hosts(client: &Client, admin_port: &PodAddress) -> anyhow::Result<Vec<Host>> {
+    let stream = cluster::open(client, admin_port).await?;
+    let path = "/clusters?format=json";
+    let (status, body) = cluster::http(stream, http::Method::GET, path, TIMEOUT).await?;
+    anyhow::ensure!(status == 200, "{path}: status {status}");
+    Ok(admin::hosts(&body)?)
 }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::callers;
 use crate::cluster::{self, Clients, PodAddress};
-use crate::envoy::admin::{self, Failed, Host};
+use crate::envoy::admin::{self, Host};
 use crate::judge::service;
 use crate::model::name::ClusterName;
 
@@ -156,8 +156,8 @@ async fn caller(client: &kube::Client, namespaces: &[String], names: &[String]) 
 pub fn said(hosts: &[Host], names: &[String]) -> BTreeMap<String, Said> {
     let of = |name: &String| {
         let first: Vec<_> = hosts.iter().filter(|h| h.cluster == *name && h.priority == 0).collect();
-        let usable = first.iter().filter(|h| is_usable(h)).count();
-        let why = match first.iter().find(|h| !is_usable(h)) {
+        let usable = first.iter().filter(|h| h.usable()).count();
+        let why = match first.iter().find(|h| !h.usable()) {
             Some(host) => Some(host.failed.iter().map(|f| service::reason(*f)).collect::<Vec<_>>().join(", ")),
             None if first.is_empty() => Some("no hosts left".to_string()),
             None => None,
@@ -165,9 +165,4 @@ pub fn said(hosts: &[Host], names: &[String]) -> BTreeMap<String, Said> {
         Said { usable: u32::try_from(usable).unwrap_or(u32::MAX), why }
     };
     names.iter().map(|n| (n.clone(), of(n))).collect()
-}
-
-/// A host that left the endpoints is used as long as its checks pass.
-fn is_usable(host: &Host) -> bool {
-    host.failed.iter().all(|f| *f == Failed::Removed)
 }

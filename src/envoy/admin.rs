@@ -43,6 +43,11 @@ impl Host {
     pub fn healthy(&self) -> bool {
         self.failed.is_empty() && !self.degraded
     }
+
+    /// Whether it may be picked at all. A host that left the endpoints is used as long as its checks pass.
+    pub fn usable(&self) -> bool {
+        self.failed.iter().all(|f| *f == Failed::Removed)
+    }
 }
 
 /// Why a host is not usable.

@@ -150,7 +150,7 @@ fn live(upstream: &Upstream, hosts: &[Host]) -> Vec<Level> {
         address: h.address.clone(),
         port: h.port,
         origin: origin(h).or_else(|| named(h.priority as usize).filter(|_| h.priority > 0)),
-        healthy: Some(usable(h)),
+        healthy: Some(h.usable()),
         why: h.failed.iter().map(|f| reason(*f).to_string()).collect(),
     };
     let at = |level: usize| mine.iter().filter(move |h| h.priority as usize == level);
@@ -164,8 +164,8 @@ fn share(upstream: &Upstream, members: &[&Upstream], hosts: &[Host], levels: &mu
         let mine = hosts.iter().filter(|h| h.cluster == member && h.priority as usize == priority);
         Hosts {
             total: number(level.endpoints.len()),
-            healthy: number(mine.clone().filter(|h| usable(h) && !h.degraded).count()),
-            degraded: number(mine.filter(|h| usable(h) && h.degraded).count()),
+            healthy: number(mine.clone().filter(|h| h.usable() && !h.degraded).count()),
+            degraded: number(mine.filter(|h| h.usable() && h.degraded).count()),
             excluded: 0,
         }
     };
@@ -190,11 +190,6 @@ fn share(upstream: &Upstream, members: &[&Upstream], hosts: &[Host], levels: &mu
 fn priorities(upstream: &Upstream, hosts: &[Host]) -> usize {
     let mine = hosts.iter().filter(|h| h.cluster == upstream.name);
     mine.map(|h| h.priority as usize + 1).max().unwrap_or(0).max(upstream.levels.len())
-}
-
-/// A host that left the endpoints is used as long as its checks pass.
-fn usable(host: &Host) -> bool {
-    host.failed.iter().all(|f| *f == Failed::Removed)
 }
 
 fn number(n: usize) -> u32 {

@@ -9,10 +9,10 @@ use super::locality::{self, Placed, Setting};
 use super::peer_authentication::{self, Mode};
 use super::scene::selects;
 use super::service::{Instance, Port, Protocol, Service};
-use super::workload::identity;
 use super::{host, outlier};
 use crate::manifest::ObjectKey;
 use crate::model::duration::Millis;
+use crate::model::mesh;
 use crate::routing::read::At;
 use crate::routing::{Balancer, Breakers, ClientTls, Endpoint, Identity, Level, Root, Shape, TlsVersions, Upstream};
 
@@ -246,7 +246,7 @@ fn expected(client: &Client, service: &Service, port: &Port) -> Vec<String> {
     }
     let domains = client.scene.config.trusted();
     let accounts: BTreeSet<&(String, String)> = port.instances.iter().filter_map(|i| i.account.as_ref()).collect();
-    accounts.iter().flat_map(|(ns, sa)| domains.iter().map(|td| identity(td, ns, sa)).collect::<Vec<_>>()).collect()
+    accounts.iter().flat_map(|(ns, sa)| domains.iter().map(|td| mesh::spiffe(td, ns, sa)).collect::<Vec<_>>()).collect()
 }
 
 fn simple(at: &At) -> Security {

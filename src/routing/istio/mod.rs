@@ -39,7 +39,7 @@ use virtual_host::Virtual;
 
 pub use mesh_config::{KEY as MESH_KEY, MeshConfig, NAME as MESH_CONFIG, ROOT_NAMESPACE};
 pub use place::Place;
-pub use workload::{INNER_ADDRESS, Kind, PROXY_CONTAINER, Workload, identity, workloads};
+pub use workload::{INNER_ADDRESS, Kind, PROXY_CONTAINER, Workload, workloads};
 
 /// The objects of one cluster, read once for all its proxies.
 pub struct Mesh<'a> {

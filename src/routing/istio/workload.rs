@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::place::Place;
 use crate::manifest::{ObjectKey, World};
+use crate::model::mesh;
 use crate::model::name::ClusterName;
 
 /// The container that is the proxy, as Istio's injection names it.
@@ -59,7 +60,7 @@ impl Workload {
 
     /// Its SPIFFE identity in a trust domain.
     pub fn identity(&self, trust_domain: &str) -> String {
-        identity(trust_domain, &self.namespace, &self.account)
+        mesh::spiffe(trust_domain, &self.namespace, &self.account)
     }
 
     /// The name of the application and its version, as Istio's telemetry calls them.
@@ -69,11 +70,6 @@ impl Workload {
         let revision = first(&["service.istio.io/canonical-revision", "app.kubernetes.io/version", "version"]);
         (name.unwrap_or_else(|| self.name.clone()), revision.unwrap_or_else(|| "latest".into()))
     }
-}
-
-/// A SPIFFE identity as Istio forms it.
-pub fn identity(trust_domain: &str, namespace: &str, account: &str) -> String {
-    format!("spiffe://{trust_domain}/ns/{namespace}/sa/{account}")
 }
 
 /// Every proxy of a cluster that has an address, in the order of its pods' names.
