@@ -78,8 +78,18 @@ pub fn lost_until_found(per_second: u64, unseen: Millis, service: Millis, fault:
 /// Requests lost to one host until outlier detection ejects it: the errors it counts, and those already on the wire
 /// (one service time and about 2 ms for the ejection to reach the workers).
 pub fn lost_until_ejected(per_second: u64, service: Millis, outlier: &Outlier) -> u64 {
-    let errors = outlier.settings.get("consecutive_5xx").copied().unwrap_or(CONSECUTIVE_5XX);
-    u64::from(errors) + per_second * (service.0 + 2) / 1000
+    u64::from(errors_until_ejected(outlier)) + per_second * (service.0 + 2) / 1000
+}
+
+/// Errors in a row, of a host that is gone, after which it is ejected. Envoy counts 5xx unless that is switched off, and
+/// gateway errors only where that is switched on.
+fn errors_until_ejected(outlier: &Outlier) -> u32 {
+    let setting = |name: &str| outlier.settings.get(name).copied();
+    let enforced = |name: &str, default: u32| setting(name).unwrap_or(default) > 0;
+    let all = enforced("enforcing_consecutive_5xx", 100).then(|| setting("consecutive_5xx").unwrap_or(CONSECUTIVE_5XX));
+    let gateway = enforced("enforcing_consecutive_gateway_failure", 0)
+        .then(|| setting("consecutive_gateway_failure").unwrap_or(CONSECUTIVE_5XX));
+    all.into_iter().chain(gateway).min().unwrap_or(u32::MAX)
 }
 
 /// How long ejection number `count` (from 1) lasts at least: base times count, capped.
@@ -170,6 +180,13 @@ mod tests {
         let lost = |n| lost_until_ejected(200, Millis(22), &outlier(&[("consecutive_5xx", n)], 10_000, 5000));
         assert!((5..=6).contains(&lost(1)), "{}", lost(1));
         assert!((9..=10).contains(&lost(5)), "{}", lost(5));
+        let gateway = [
+            ("consecutive_5xx", 0),
+            ("enforcing_consecutive_5xx", 0),
+            ("consecutive_gateway_failure", 3),
+            ("enforcing_consecutive_gateway_failure", 100),
+        ];
+        assert_eq!(lost_until_ejected(200, Millis(22), &outlier(&gateway, 1000, 1000)), 3 + 4);
     }
 
     #[test]

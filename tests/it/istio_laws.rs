@@ -185,8 +185,16 @@ fn reached(proxy: &Proxy, host: &str) -> Vec<(String, u32)> {
 
 fn detects(upstream: &Upstream, errors: u32) -> bool {
     let setting = |name: &str| upstream.outlier.as_ref().and_then(|o| o.settings.get(name).copied());
-    setting("consecutive_5xx").or(setting("consecutive_gateway_failure")) == Some(errors)
-        && setting("max_ejection_percent") == Some(100)
+    let counted = match upstream.name.contains(".global") {
+        false => setting("consecutive_5xx") == Some(errors),
+        // A gateway stands for a whole cluster: one Pod's error must not take it out.
+        true => {
+            setting("enforcing_consecutive_5xx") == Some(0)
+                && setting("enforcing_consecutive_gateway_failure") == Some(100)
+                && setting("consecutive_gateway_failure") == Some(errors.max(3))
+        }
+    };
+    counted && setting("max_ejection_percent") == Some(100)
 }
 
 proptest! {

@@ -56,6 +56,9 @@ impl Range {
     }
 }
 
+/// Where an application has an error of its own.
+const BROKEN: &str = "/broken";
+
 /// An application that answers its version, behind a sidecar.
 struct Application {
     stop: CancellationToken,
@@ -74,8 +77,12 @@ impl Application {
                     () = stopped.cancelled() => return,
                     accepted = listener.accept() => {
                         let (stream, _) = accepted.unwrap();
-                        let service = service_fn(move |_: Request<hyper::body::Incoming>| async move {
-                            Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::from_static(version.as_bytes()))))
+                        let service = service_fn(move |request: Request<hyper::body::Incoming>| async move {
+                            let mut answer = Response::new(Full::new(Bytes::from_static(version.as_bytes())));
+                            if request.uri().path() == BROKEN {
+                                *answer.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                            }
+                            Ok::<_, std::convert::Infallible>(answer)
                         });
                         connections.spawn(async move {
                             let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
@@ -356,7 +363,11 @@ impl Scene {
 
     /// What the application of productpage gets for `http://reviews:9080/` through its sidecar.
     async fn ask(&self) -> String {
-        match ask(self.proxy, "http://reviews:9080/reviews/0").await {
+        self.ask_for("/reviews/0").await
+    }
+
+    async fn ask_for(&self, path: &str) -> String {
+        match ask(self.proxy, &format!("http://reviews:9080{path}")).await {
             Some((StatusCode::OK, body)) => body,
             Some((status, _)) => status.as_u16().to_string(),
             None => "nothing".into(),
@@ -518,6 +529,29 @@ async fn a_wrong_name_a_strange_trust_domain_and_another_root_are_refused() {
     let renewed = scene.trust.cacerts(&scene.kind3.name);
     scene.kind3.patch(secret, json!({"data": renewed["data"]})).await;
     scene.answers("v3").await;
+    scene.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_of_one_pod_takes_its_whole_cluster_out_unless_only_gateway_errors_count() {
+    let mut scene = Scene::start().await;
+    scene.v1.take().unwrap().kill().await;
+    scene.answers("v3").await;
+    let after_an_error = async || (scene.ask_for(BROKEN).await, scene.ask().await);
+    until("the article's rule ejects the gateway", after_an_error, |(_, next)| next == "503").await;
+
+    let rule = scene.kind2.find(&scene.world, "DestinationRule", "reviews.default.svc.kind3.global");
+    let gentler = json!({"consecutive5xxErrors": 0, "consecutiveGatewayErrors": 3});
+    scene.kind2.patch(rule, json!({"spec": {"trafficPolicy": {"outlierDetection": gentler}}})).await;
+    let many = async || {
+        let mut seen = Vec::new();
+        for _ in 0..10 {
+            seen.push(after_an_error().await);
+        }
+        seen
+    };
+    let stays = |seen: &Vec<(String, String)>| seen.iter().all(|(error, next)| error == "500" && next == "v3");
+    until("the other cluster goes on to serve", many, stays).await;
     scene.stop().await;
 }
 

@@ -8,15 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::chain::host;
 use super::intent::{Backend, Chain, Intent, Watch};
-use super::{For, Job, Objects, vip};
+use super::{For, Job, Objects, detection, vip};
 use crate::manifest::Wave;
 use crate::model::duration::Millis;
-use crate::model::failover::OutlierDetection;
 use crate::model::mesh::{self, Protocol};
 use crate::model::name::ClusterName;
 use crate::model::problem::Problem;
 use crate::resource::Meta;
-use crate::resource::istio::destination_rule::{self, ConnectionPool, DestinationRule, Tcp, Tls, TrafficPolicy};
+use crate::resource::istio::destination_rule::{
+    ConnectionPool, DestinationRule, OutlierDetection, Tcp, Tls, TrafficPolicy,
+};
 use crate::resource::istio::gateway::{self, Gateway, Server};
 use crate::resource::istio::service_entry::{
     Endpoint, MESH_INTERNAL, Port, Resolution, ServiceEntry, WorkloadSelector,
@@ -49,15 +50,10 @@ pub fn write(job: &Job<'_>, intent: &Intent, objects: &mut Objects, problems: &m
     }
 }
 
-fn policy(outlier: &OutlierDetection, connect: Option<Millis>, names: Vec<String>) -> TrafficPolicy {
+fn policy(outlier: OutlierDetection, connect: Option<Millis>, names: Vec<String>) -> TrafficPolicy {
     TrafficPolicy {
         connection_pool: connect.map(|t| ConnectionPool { tcp: Tcp { connect_timeout: t.into() } }),
-        outlier_detection: Some(destination_rule::OutlierDetection {
-            base_ejection_time: outlier.base_ejection_time.into(),
-            consecutive_5xx_errors: outlier.consecutive_5xx,
-            interval: outlier.interval.into(),
-            max_ejection_percent: u32::from(outlier.max_ejection_percent),
-        }),
+        outlier_detection: Some(outlier),
         tls: Tls::istio_mutual(names),
     }
 }
@@ -67,7 +63,7 @@ fn local(job: &Job<'_>, watch: &Watch, objects: &mut Objects) {
     let Some((cluster, istio)) = job.cluster(&watch.cluster) else { return };
     let rule = DestinationRule {
         host: mesh::local_host(&watch.namespace, &watch.service, &istio.cluster_domain),
-        traffic_policy: policy(&watch.outlier, watch.connect_timeout, Vec::new()),
+        traffic_policy: policy(detection::every_error(&watch.outlier), watch.connect_timeout, Vec::new()),
     };
     let meta = Meta::new(watch.service.clone(), watch.namespace.clone());
     objects.put(cluster, Wave::Upstreams, meta, For::One(&watch.origin.owner), rule);
@@ -111,7 +107,8 @@ fn remote(
     match job.places.identities(&chain.origin, backend) {
         Err(problem) => problems.push(problem),
         Ok(names) => {
-            let traffic_policy = policy(&backend.outlier, backend.connect_timeout, names);
+            let outlier = detection::far(&backend.outlier, backend.counted);
+            let traffic_policy = policy(outlier, backend.connect_timeout, names);
             let rule = DestinationRule { host: host.clone(), traffic_policy };
             objects.put(near, Wave::Upstreams, meta(), owner, rule);
         }

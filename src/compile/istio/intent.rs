@@ -94,10 +94,21 @@ pub struct Backend {
     pub account: Option<String>,
     /// How its loss is noticed.
     pub outlier: OutlierDetection,
+    /// What counts against it in other clusters, where its gateway stands for all its Pods.
+    pub counted: Counted,
     /// Time a connection may take, when the document or failctl says it.
     pub connect_timeout: Option<Millis>,
     /// JSON pointer to it in the document.
     pub pointer: String,
+}
+
+/// Which answers count against a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// Every 5xx, an application's own errors too.
+    EveryError,
+    /// What gateways answer when nobody is behind them, and lost connections.
+    GatewayErrors,
 }
 
 /// A Service whose loss is to be noticed in its own cluster.

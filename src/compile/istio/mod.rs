@@ -4,6 +4,7 @@
 //! May not know: clusters, files, who asked.
 
 mod chain;
+mod detection;
 mod host;
 pub mod intent;
 mod mesh_config;

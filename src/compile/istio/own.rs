@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::intent::{Backend, Chain, Intent, Origin, Retries, Rule, Shift, Watch};
+use super::intent::{Backend, Chain, Counted, Intent, Origin, Retries, Rule, Shift, Watch};
 use crate::compile::Site;
 use crate::compile::gloo::names;
 use crate::compile::retry::{HARMLESS, REPEATING, SAFE};
@@ -80,6 +80,7 @@ fn backend(failover: &Failover, member: &Member, outlier: &OutlierDetection, poi
         service: member.service.clone(),
         account: member.service_account.as_ref().map(|a| a.to_string()),
         outlier: outlier.clone(),
+        counted: Counted::GatewayErrors,
         connect_timeout: Some(connect),
         pointer,
     }

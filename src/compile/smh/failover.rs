@@ -3,7 +3,7 @@
 
 use super::outlier::Watched;
 use super::{Job, origin};
-use crate::compile::istio::intent::{Backend, Chain, Origin};
+use crate::compile::istio::intent::{Backend, Chain, Counted, Origin};
 use crate::model::failover::{OutlierDetection, ServiceRef};
 use crate::model::problem::Problem;
 use crate::model::smh::{FailoverService, ServiceAt};
@@ -49,6 +49,8 @@ pub fn chains(job: &mut Job<'_>, watched: &Watched) -> Vec<Chain> {
                 service: ServiceRef { namespace: at.namespace.clone(), name: at.name.clone(), port },
                 account: None,
                 outlier: outlier.unwrap_or_else(unwatched),
+                // As Service Mesh Hub wrote it: the same detection on both hosts.
+                counted: Counted::EveryError,
                 connect_timeout: None,
                 pointer,
             });

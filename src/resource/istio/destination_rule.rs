@@ -54,9 +54,13 @@ pub struct Tcp {
 pub struct OutlierDetection {
     /// Time the first ejection lasts.
     pub base_ejection_time: ProtoDuration,
-    /// 5xx answers in a row, lost connections included.
+    /// 5xx answers in a row, lost connections included; 0 counts none of them.
     #[serde(rename = "consecutive5xxErrors")]
     pub consecutive_5xx_errors: u32,
+    /// 502, 503 and 504 in a row, lost connections included. Means something only below `consecutive5xxErrors`, or with
+    /// that at 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consecutive_gateway_errors: Option<u32>,
     /// Time between sweeps.
     pub interval: ProtoDuration,
     /// Share of hosts that may be ejected, percent.
