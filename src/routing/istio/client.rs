@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::cluster::{self, Subset};
 use super::destination_rule::{Chosen, Policy, Rules};
+use super::place::Place;
 use super::scene::Scene;
 use super::service::{Protocol, Service};
 use super::workload::Workload;
@@ -19,6 +20,10 @@ pub struct Client<'s, 'a> {
     pub workload: &'s Workload,
     /// Hosts it sees, by name.
     pub services: BTreeMap<&'s str, &'s Service<'a>>,
+    /// Its labels, with those of its topology: what rules about labels see.
+    pub labels: BTreeMap<String, String>,
+    /// Its place, as its labels tell it.
+    pub place: Place,
     /// DestinationRules.
     pub rules: &'s Rules<'a>,
     /// What is wrong, as far as this proxy is concerned.
@@ -36,12 +41,20 @@ impl<'s, 'a> Client<'s, 'a> {
         for service in seen {
             services.entry(service.host.as_str()).or_insert(service);
         }
-        Client { scene, workload, services, rules, log: Log::default() }
+        let network = scene.network_of(&workload.labels);
+        let labels = scene.labelled(&workload.labels, &workload.place, &workload.node, &network);
+        let place = Place::of_labels(&labels);
+        Client { scene, workload, services, labels, place, rules, log: Log::default() }
+    }
+
+    /// Whether it asks to see endpoints of a network; those of none are seen by everybody.
+    pub fn sees(&self, network: &str) -> bool {
+        network.is_empty() || self.workload.view.is_empty() || self.workload.view.iter().any(|n| n == network)
     }
 
     /// The DestinationRule that counts for a host.
     pub fn rule(&self, service: &Service) -> Option<Chosen<'a>> {
-        self.rules.choose(self.scene, (&self.workload.namespace, &self.workload.labels), service, &self.log)
+        self.rules.choose(self.scene, (&self.workload.namespace, &self.labels), service, &self.log)
     }
 
     /// An upstream for every port and subset of every host it sees; `passed` are the hosts an east-west gateway passes
@@ -77,7 +90,7 @@ impl<'s, 'a> Client<'s, 'a> {
         let upstream = cluster::upstream(self, service, port, subset, policy, object);
         all.insert(upstream.name.clone(), upstream);
         if passes {
-            let upstream = cluster::passthrough(service, port, subset, policy, object);
+            let upstream = cluster::passthrough(self, service, port, subset, policy, object);
             all.insert(upstream.name.clone(), upstream);
         }
     }

@@ -9,7 +9,7 @@ use super::locality::{self, Placed, Setting};
 use super::peer_authentication::{self, Mode};
 use super::scene::selects;
 use super::service::{Instance, Port, Protocol, Service};
-use super::{host, outlier};
+use super::{host, network, outlier};
 use crate::manifest::ObjectKey;
 use crate::model::duration::Millis;
 use crate::model::mesh;
@@ -48,14 +48,16 @@ pub fn upstream(
     let chosen: Vec<&Instance> = port.instances.iter().filter(|i| selects(subset.labels, &i.labels)).collect();
     let security = Security::of(client, service, port, subset.name, policy);
     let detection = policy.outlier.as_ref().map(outlier::read);
-    let setting = setting(client, policy);
-    let placed = chosen.iter().map(|i| Placed {
-        place: i.place.clone(),
-        labels: i.labels.clone(),
-        endpoint: security.endpoint(client, service, port, i),
+    let setting = setting(client, service, policy);
+    let reached = network::reached(client, service, port, chosen, &|i| security.is_mesh(client, i));
+    let placed = reached.into_iter().map(|i| Placed {
+        endpoint: security.endpoint(client, service, port, &i),
+        place: i.place,
+        labels: i.labels,
     });
-    let near = locality::Client { place: &client.workload.place, labels: &client.workload.labels };
-    let levels = locality::levels(placed.collect(), &near, &setting, detection.is_some());
+    let near = locality::Client { place: &client.place, labels: &client.labels };
+    let detected = detection.is_some();
+    let levels = locality::levels(placed.collect(), &near, &setting, detected);
     let http2 = port.protocol == Protocol::Http2
         || policy.pool.as_ref().is_some_and(|p| p.at(&["http", "h2UpgradePolicy"]).text() == Some("UPGRADE"));
     Upstream {
@@ -68,7 +70,7 @@ pub fn upstream(
             .unwrap_or(CONNECT_TIMEOUT),
         panic_threshold: detection.as_ref().map(|(_, panic)| *panic),
         outlier: detection.map(|(outlier, _)| outlier),
-        locality_weighted: setting.weighs(),
+        locality_weighted: setting.weighs(detected),
         balancer: policy.balancer.as_ref().map_or(LEAST_REQUEST, balancer),
         http2,
         ..plain(host::cluster(port.number, subset.name, &service.host), object.clone())
@@ -76,18 +78,25 @@ pub fn upstream(
 }
 
 /// The upstream an east-west gateway passes TLS connections on to: only endpoints that speak Istio's mTLS themselves.
-pub fn passthrough(service: &Service, port: &Port, subset: &Subset, policy: &Policy, object: &ObjectKey) -> Upstream {
-    let fits = |i: &&Instance| i.sidecar && selects(subset.labels, &i.labels);
-    let placed = port.instances.iter().filter(fits).map(|i| Placed {
-        place: i.place.clone(),
-        labels: i.labels.clone(),
-        endpoint: bare(i),
-    });
+pub fn passthrough(
+    client: &Client,
+    service: &Service,
+    port: &Port,
+    subset: &Subset,
+    policy: &Policy,
+    object: &ObjectKey,
+) -> Upstream {
+    let security = Security::of(client, service, port, subset.name, policy);
+    let fits = |i: &&Instance| security.is_mesh(client, i) && selects(subset.labels, &i.labels);
+    let fitting = port.instances.iter().filter(fits).collect();
+    let reached = network::reached(client, service, port, fitting, &|_| true);
+    let placed = reached.into_iter().map(|i| Placed { endpoint: bare(&i), place: i.place, labels: i.labels });
     let detection = policy.outlier.as_ref().map(outlier::read);
-    let (nowhere, none) = (super::place::Place::default(), BTreeMap::new());
-    let near = locality::Client { place: &nowhere, labels: &none };
+    let setting = setting(client, service, policy);
+    let near = locality::Client { place: &client.place, labels: &client.labels };
     Upstream {
-        levels: locality::levels(placed.collect(), &near, &Setting::default(), false),
+        levels: locality::levels(placed.collect(), &near, &setting, detection.is_some()),
+        locality_weighted: setting.weighs(detection.is_some()),
         breakers: policy.pool.as_ref().map_or(NO_LIMIT, breakers),
         panic_threshold: detection.as_ref().map(|(_, panic)| *panic),
         outlier: detection.map(|(outlier, _)| outlier),
@@ -128,10 +137,11 @@ fn bare(instance: &Instance) -> Endpoint {
     }
 }
 
-/// A DestinationRule's own locality setting replaces the mesh's as a whole.
-fn setting(client: &Client, policy: &Policy) -> Setting {
+/// A DestinationRule's own locality setting replaces what the Service asks for, and that the mesh's, each as a whole.
+fn setting(client: &Client, service: &Service, policy: &Policy) -> Setting {
     let own = policy.balancer.as_ref().and_then(|b| b.get("localityLbSetting").some());
-    own.map_or_else(|| client.scene.config.locality.clone(), |at| Setting::read(&at))
+    let own = own.map(|at| Setting::read(&at)).or_else(|| service.distribution.clone());
+    own.unwrap_or_else(|| client.scene.config.locality.clone())
 }
 
 fn breakers(pool: &At) -> Breakers {
@@ -194,12 +204,21 @@ impl Security {
         }
     }
 
+    /// Whether an endpoint is spoken to by Istio's mTLS.
+    fn is_mesh(&self, client: &Client, instance: &Instance) -> bool {
+        match self {
+            Security::None | Security::Broken(_) => false,
+            Security::Auto(_) => instance.sidecar && takes_mtls(client, instance),
+            Security::Always(tls) => tls.identity == Some(Identity::Workload),
+        }
+    }
+
     fn endpoint(&self, client: &Client, service: &Service, port: &Port, instance: &Instance) -> Endpoint {
         let mut endpoint = bare(instance);
         match self {
             Security::None => {}
             Security::Auto(tls) => {
-                endpoint.tls = (instance.sidecar && takes_mtls(client, instance)).then(|| tls.clone());
+                endpoint.tls = self.is_mesh(client, instance).then(|| tls.clone());
             }
             Security::Always(tls) => endpoint.tls = Some(tls.clone()),
             Security::Broken(why) => endpoint.unusable = Some(why.clone()),

@@ -23,7 +23,7 @@ pub fn apply(client: &Client, upstreams: &mut BTreeMap<String, Upstream>) {
         let spec = object.at(&client.log).get("spec");
         let here = object.namespace() == root || object.namespace() == own;
         let labels = spec.at(&["workloadSelector", "labels"]).some();
-        if here && labels.is_none_or(|l| selects(&texts(&l), &client.workload.labels)) {
+        if here && labels.is_none_or(|l| selects(&texts(&l), &client.labels)) {
             let priority = spec.get("priority").value().and_then(serde_json::Value::as_i64).unwrap_or(0);
             filters.push((object.namespace() != root, priority, object));
         }

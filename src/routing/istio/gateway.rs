@@ -40,7 +40,7 @@ pub fn servers<'c, 'a: 'c>(client: &'c Client<'_, 'a>) -> Vec<Server<'c, 'a>> {
     let mut all = Vec::new();
     for object in client.scene.all(NETWORKING, "Gateway") {
         let at = object.at(&client.log);
-        if !selects(&texts(&at.at(&["spec", "selector"])), &client.workload.labels) {
+        if !selects(&texts(&at.at(&["spec", "selector"])), &client.labels) {
             continue;
         }
         let gateway = format!("{}/{}", object.namespace(), object.key.name);

@@ -15,6 +15,7 @@ pub mod host;
 mod inbound;
 mod locality;
 mod mesh_config;
+mod network;
 mod origin;
 mod outlier;
 mod peer_authentication;
@@ -23,6 +24,7 @@ mod retry;
 mod route;
 mod scene;
 mod service;
+mod topology;
 mod virtual_host;
 mod workload;
 

@@ -1,6 +1,10 @@
 //! Where a workload or an endpoint is: region, zone, part of a zone. What comes in: labels. What goes out: a place.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
+
+use super::topology::{REGION, SUB_ZONE, ZONE};
 
 /// A place; what is not known is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,6 +18,9 @@ pub struct Place {
 }
 
 impl Place {
+    /// Labels that say a whole place, the first one counting.
+    pub const LABELS: [&str; 2] = ["topology.istio.io/locality", "istio-locality"];
+
     /// From `region/zone/subzone`; in labels, which take no slash, a dot separates (Istio's GetLocalityLabel).
     pub fn parse(text: &str) -> Place {
         let separator = if text.contains('/') { '/' } else { '.' };
@@ -24,16 +31,21 @@ impl Place {
 
     /// Of a pod: its own label, else its node's labels (Istio's order).
     pub fn of_pod(pod: &Value, node: Option<&Value>) -> Place {
-        let own = ["topology.istio.io/locality", "istio-locality"];
-        if let Some(text) = own.iter().find_map(|l| label(pod, l)) {
+        if let Some(text) = Self::LABELS.iter().find_map(|l| label(pod, l)) {
             return Place::parse(text);
         }
         let of_node = |names: &[&str]| node.and_then(|n| names.iter().find_map(|l| label(n, l))).map(str::to_string);
         Place {
-            region: of_node(&["topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region"]),
-            zone: of_node(&["topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone"]),
-            sub_zone: of_node(&["topology.istio.io/subzone"]),
+            region: of_node(&[REGION, "failure-domain.beta.kubernetes.io/region"]),
+            zone: of_node(&[ZONE, "failure-domain.beta.kubernetes.io/zone"]),
+            sub_zone: of_node(&[SUB_ZONE]),
         }
+    }
+
+    /// From labels that say it part by part.
+    pub fn of_labels(labels: &BTreeMap<String, String>) -> Place {
+        let part = |name: &str| labels.get(name).cloned().filter(|v| !v.is_empty());
+        Place { region: part(REGION), zone: part(ZONE), sub_zone: part(SUB_ZONE) }
     }
 }
 

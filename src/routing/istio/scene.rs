@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::mesh_config::MeshConfig;
-use super::place::Place;
+use super::network::{self, Gateways};
+use super::place::{self, Place};
+use super::topology::{self, Topology};
 use super::workload::{PROXY_CONTAINER, labels};
 use crate::manifest::{ObjectKey, World};
 use crate::model::name::ClusterName;
@@ -74,10 +76,12 @@ pub struct Pod<'a> {
     pub address: &'a str,
     /// Service account.
     pub account: &'a str,
-    /// Labels.
+    /// Labels, with those of its [`topology`].
     pub labels: BTreeMap<String, String>,
     /// Where it is.
     pub place: Place,
+    /// Its network; empty is not known.
+    pub network: String,
     /// Kubernetes calls it ready, and it is not being deleted.
     pub ready: bool,
 }
@@ -99,6 +103,11 @@ pub struct Scene<'a> {
     pub config: MeshConfig,
     /// The domain of this cluster's Services.
     pub domain: String,
+    /// The network of whatever names none, from the label on Istio's namespace or the mesh's list; empty is not
+    /// known.
+    network: String,
+    /// Gateways into networks.
+    pub gateways: Gateways,
     /// The domains of all clusters.
     pub domains: BTreeMap<&'a ClusterName, String>,
     /// EndpointSlices by Service.
@@ -120,8 +129,11 @@ impl<'a> Scene<'a> {
         let config = MeshConfig::read(world, cluster, &log);
         let nodes: BTreeMap<&str, &Value> =
             world.all(cluster.as_str(), "", "Node").map(|(k, n)| (k.name.as_str(), n)).collect();
-        let pods = world.all(cluster.as_str(), "", "Pod").map(|(key, body)| pod(key, body, &nodes));
-        let pods = pods.map(|p| ((p.namespace, p.name), p)).collect();
+        let system = world.get(cluster.as_str(), "", "Namespace", "", &config.namespace);
+        let mesh = config.object.as_ref().and_then(|key| world.clusters.get(cluster)?.by_key.get(key));
+        let network = system.and_then(|n| place::label(n, topology::NETWORK)).map(str::to_string);
+        let network = network.or_else(|| network::of_registry(mesh, cluster)).unwrap_or_default();
+        let gateways = Gateways::read(world, cluster, mesh);
         let mut kinds: BTreeMap<_, Vec<Object>> = READ.iter().map(|kind| (*kind, Vec::new())).collect();
         for (key, body) in world.clusters.get(cluster).map(|o| &o.by_key).into_iter().flatten() {
             let kind = READ.iter().find(|(group, kind)| *group == key.gvk.group && *kind == key.gvk.kind);
@@ -133,7 +145,47 @@ impl<'a> Scene<'a> {
         let (slices, outside) = (slices::slices(world, cluster), outside::outside(world));
         let domains: BTreeMap<_, _> = world.clusters.keys().map(|c| (c, domain(world, c))).collect();
         let domain = domains.get(cluster).cloned().unwrap_or_else(|| DOMAIN.into());
-        Scene { world, cluster, config, domain, domains, slices, outside, kinds, pods, log }
+        let pods = BTreeMap::new();
+        let mut scene =
+            Scene { world, cluster, config, domain, network, gateways, domains, slices, outside, kinds, pods, log };
+        let pods = world.all(cluster.as_str(), "", "Pod").map(|(key, body)| scene.pod(key, body, &nodes));
+        scene.pods = pods.map(|p| ((p.namespace, p.name), p)).collect();
+        scene
+    }
+
+    /// The network of something with these labels.
+    pub fn network_of(&self, labels: &BTreeMap<String, String>) -> String {
+        let own = labels.get(topology::NETWORK).map(String::as_str).filter(|n| !n.is_empty());
+        own.unwrap_or(&self.network).into()
+    }
+
+    /// Labels of something of this cluster, with those of its topology.
+    pub fn labelled(
+        &self,
+        labels: &BTreeMap<String, String>,
+        place: &Place,
+        node: &str,
+        network: &str,
+    ) -> BTreeMap<String, String> {
+        Topology { cluster: self.cluster.as_str(), place, node, network }.added_to(labels)
+    }
+
+    fn pod(&self, key: &'a ObjectKey, body: &'a Value, nodes: &BTreeMap<&str, &Value>) -> Pod<'a> {
+        let text = |path: &str| body.pointer(path).and_then(Value::as_str).unwrap_or_default();
+        let conditions = body.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten();
+        let ready = conditions.into_iter().any(|c| c["type"] == "Ready" && c["status"] == "True");
+        let (account, node, written) = (text("/spec/serviceAccountName"), text("/spec/nodeName"), labels(body));
+        let (place, network) = (Place::of_pod(body, nodes.get(node).copied()), self.network_of(&written));
+        Pod {
+            name: &key.name,
+            namespace: key.namespace.as_deref().unwrap_or(""),
+            address: text("/status/podIP"),
+            account: if account.is_empty() { "default" } else { account },
+            labels: self.labelled(&written, &place, node, &network),
+            place,
+            network,
+            ready: ready && text("/metadata/deletionTimestamp").is_empty(),
+        }
     }
 
     /// All objects of a kind, the oldest first.
@@ -152,22 +204,6 @@ fn domain(world: &World, cluster: &ClusterName) -> String {
         words.nth(1)?.split_once(".svc.").map(|(_, domain)| domain.to_string()).filter(|d| !d.is_empty())
     };
     world.all(cluster.as_str(), "", "Pod").find_map(|(_, pod)| said(pod)).unwrap_or_else(|| DOMAIN.into())
-}
-
-fn pod<'a>(key: &'a ObjectKey, body: &'a Value, nodes: &BTreeMap<&str, &Value>) -> Pod<'a> {
-    let text = |path: &str| body.pointer(path).and_then(Value::as_str).unwrap_or_default();
-    let conditions = body.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten();
-    let ready = conditions.into_iter().any(|c| c["type"] == "Ready" && c["status"] == "True");
-    let account = text("/spec/serviceAccountName");
-    Pod {
-        name: &key.name,
-        namespace: key.namespace.as_deref().unwrap_or(""),
-        address: text("/status/podIP"),
-        account: if account.is_empty() { "default" } else { account },
-        labels: labels(body),
-        place: Place::of_pod(body, nodes.get(text("/spec/nodeName")).copied()),
-        ready: ready && text("/metadata/deletionTimestamp").is_empty(),
-    }
 }
 
 /// Whether labels carry all that a selector asks for.

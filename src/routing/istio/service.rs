@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::origin;
+use super::locality::Setting;
 use super::place::Place;
 use super::scene::{NETWORKING, Object, Pod, Scene, selects, texts};
+use super::{network, origin};
 use crate::routing::read::At;
 use crate::routing::{Origin, slices};
 
@@ -99,6 +100,8 @@ pub struct Service<'a> {
     pub external: bool,
     /// Identities its endpoints have, when the object says so.
     pub identities: Vec<String>,
+    /// Priorities that the object itself asks for.
+    pub distribution: Option<Setting>,
     /// Ports.
     pub ports: Vec<Port>,
 }
@@ -124,10 +127,12 @@ pub struct Instance {
     pub port: u16,
     /// Share.
     pub weight: Option<u32>,
-    /// Labels, for subsets.
+    /// Labels, for subsets and priorities, with those of its topology.
     pub labels: BTreeMap<String, String>,
     /// Where it is.
     pub place: Place,
+    /// Its network; empty is not known.
+    pub network: String,
     /// Speaks Istio's mTLS.
     pub sidecar: bool,
     /// Its service account, `NAMESPACE` and name, if known.
@@ -141,6 +146,28 @@ pub struct Instance {
 }
 
 impl Instance {
+    /// Somebody at an address of whom nothing else is known.
+    pub fn at(address: &str, port: u16) -> Instance {
+        Instance {
+            address: address.into(),
+            port,
+            weight: None,
+            labels: BTreeMap::new(),
+            place: Place::default(),
+            network: String::new(),
+            sidecar: false,
+            account: None,
+            pod_namespace: None,
+            origin: None,
+            unusable: None,
+        }
+    }
+
+    /// Whether it may stand beside the endpoints of a Kubernetes Service: with an address, or behind a gateway.
+    fn joins(&self) -> bool {
+        self.address.is_empty() || self.address.parse::<std::net::IpAddr>().is_ok()
+    }
+
     fn of_pod(pod: &Pod, port: u16) -> Instance {
         Instance {
             address: pod.address.into(),
@@ -148,6 +175,7 @@ impl Instance {
             weight: None,
             labels: pod.labels.clone(),
             place: pod.place.clone(),
+            network: pod.network.clone(),
             sidecar: pod.has_sidecar(),
             account: Some((pod.namespace.into(), pod.account.into())),
             pod_namespace: Some(pod.namespace.into()),
@@ -176,7 +204,7 @@ pub fn read<'a>(scene: &Scene<'a>) -> Vec<Service<'a>> {
 fn merge(service: &mut Service, entry: Service) {
     for port in entry.ports {
         let same = service.ports.iter_mut().find(|p| p.name == port.name);
-        let usable = port.instances.into_iter().filter(|i| i.address.parse::<std::net::IpAddr>().is_ok());
+        let usable = port.instances.into_iter().filter(Instance::joins);
         if let Some(same) = same {
             same.instances.extend(usable);
         }
@@ -192,7 +220,7 @@ fn of_kube<'a>(scene: &Scene<'a>, object: Object<'a>) -> Option<Service<'a>> {
         let number = p.get("port")?.as_u64().and_then(|n| u16::try_from(n).ok())?;
         let port_name = p.get("name").and_then(Value::as_str).unwrap_or_default();
         let instances = match text("/spec/externalName").filter(|_| named) {
-            Some(target) => vec![by_name(target, number)],
+            Some(target) => vec![Instance::at(target, number)],
             None => of_slices(scene, namespace, name, number, port_name),
         };
         Some(Port { number, name: port_name.into(), protocol: Protocol::of_port(p), instances })
@@ -212,24 +240,9 @@ fn of_kube<'a>(scene: &Scene<'a>, object: Object<'a>) -> Option<Service<'a>> {
         export: Export::read(&words, namespace),
         external: named,
         identities: Vec::new(),
+        distribution: distribution(object, text("/spec/trafficDistribution")),
         ports: ports.filter_map(port).collect(),
     })
-}
-
-/// A host outside that is its own endpoint; Envoy looks its name up.
-fn by_name(host: &str, port: u16) -> Instance {
-    Instance {
-        address: host.into(),
-        port,
-        weight: None,
-        labels: BTreeMap::new(),
-        place: Place::default(),
-        sidecar: false,
-        account: None,
-        pod_namespace: None,
-        origin: None,
-        unusable: None,
-    }
 }
 
 fn of_slices(scene: &Scene, namespace: &str, service: &str, port: u16, port_name: &str) -> Vec<Instance> {
@@ -244,10 +257,24 @@ fn of_slices(scene: &Scene, namespace: &str, service: &str, port: u16, port_name
             pod: r.pod.map(str::to_string),
         };
         // Without a pod nothing is known of it, so it is spoken to in plain text (Istio's rule).
-        let plain = pod.map_or_else(|| by_name(r.address, r.port), |p| Instance::of_pod(p, r.port));
+        let plain = pod.map_or_else(|| unknown(scene, r.address, r.port), |p| Instance::of_pod(p, r.port));
         Instance { address: r.address.into(), origin: Some(origin), ..plain }
     };
     ready.into_iter().map(instance).collect()
+}
+
+/// An address of this cluster of which nothing else is known.
+fn unknown(scene: &Scene, address: &str, port: u16) -> Instance {
+    let nothing = Instance::at(address, port);
+    let network = scene.network_of(&nothing.labels);
+    let labels = scene.labelled(&nothing.labels, &nothing.place, "", &network);
+    Instance { labels, network, ..nothing }
+}
+
+/// `trafficDistribution`, or the annotation of Istio's that says the same where the field may not be used.
+fn distribution(object: Object, field: Option<&str>) -> Option<Setting> {
+    let annotation = object.body.pointer("/metadata/annotations/networking.istio.io~1traffic-distribution");
+    Setting::of_distribution(field.or_else(|| annotation?.as_str())?)
 }
 
 fn of_entry<'a>(scene: &Scene<'a>, object: Object<'a>) -> Vec<Service<'a>> {
@@ -273,6 +300,7 @@ fn of_entry<'a>(scene: &Scene<'a>, object: Object<'a>) -> Vec<Service<'a>> {
         // Istio's default is MESH_EXTERNAL.
         external: spec.get("location").text() != Some("MESH_INTERNAL"),
         identities: spec.get("subjectAltNames").strings(),
+        distribution: distribution(object, None),
     };
     hosts.into_iter().map(service).collect()
 }
@@ -293,7 +321,7 @@ fn entry_port(scene: &Scene, spec: &At, port: &At, host: &str, namespace: &str) 
     };
     if instances.is_empty() && selector.is_none() && by_dns {
         // Istio: the host is then its own endpoint, to be looked up.
-        instances.push(by_name(host, target));
+        instances.push(Instance::at(host, target));
     }
     if resolution == "NONE" && !host.starts_with('*') {
         spec.warn("FCT0550", format!("spec.resolution NONE of {host}: connections go where the client meant, which is not read; no endpoint is shown"));
@@ -323,7 +351,8 @@ fn selected(
         carried.extend(texts(&spec.get("labels")));
         if object.namespace() == namespace && selects(labels, &carried) {
             let found = endpoint(scene, &spec, "", (target, target, port_name), false);
-            all.extend(found.map(|i| Instance { labels: carried, ..i }));
+            // What the object itself carries counts for the selector alone.
+            all.extend(found);
         }
     }
     all
@@ -332,15 +361,19 @@ fn selected(
 /// An endpoint written out: in a ServiceEntry, or as a WorkloadEntry.
 fn endpoint(scene: &Scene, at: &At, host: &str, ports: (u16, u16, &str), by_dns: bool) -> Option<Instance> {
     let (number, target, port_name) = ports;
-    let address = at.get("address").string();
-    let Some(address) = address else {
-        at.warn("FCT0550", format!("{}.address is missing; the endpoint is not shown", at.path()));
-        return None;
-    };
+    let address = at.get("address").string().unwrap_or_default();
     let port = at.get("ports").get(port_name).port().unwrap_or(target);
-    let labels = texts(&at.get("labels"));
+    let written = texts(&at.get("labels"));
+    let place = entry_place(at, &written);
+    let network = at.get("network").string().unwrap_or_else(|| scene.network_of(&written));
+    let labels = scene.labelled(&written, &place, "", &network);
+    if address.is_empty() && !network::leads_into(scene, &network) {
+        let what = format!("{}.address is missing, and no gateway into a network `{network}` is known", at.path());
+        at.reject("FCT0554", what);
+        return None;
+    }
     let account = at.get("serviceAccount").string();
-    let unusable = (!by_dns && address.parse::<std::net::IpAddr>().is_err()).then(|| {
+    let unusable = (!by_dns && !address.is_empty() && address.parse::<std::net::IpAddr>().is_err()).then(|| {
         let what =
             format!("{}.address `{address}` is a name, and only addresses count with resolution STATIC", at.path());
         at.reject("FCT0554", what.clone());
@@ -352,7 +385,8 @@ fn endpoint(scene: &Scene, at: &At, host: &str, ports: (u16, u16, &str), by_dns:
         origin,
         port,
         weight: at.get("weight").u32(),
-        place: at.get("locality").text().map(Place::parse).unwrap_or_default(),
+        place,
+        network,
         // Istio: the label says it, or a service account implies it.
         sidecar: labels.get("security.istio.io/tlsMode").is_some_and(|m| m == "istio") || account.is_some(),
         account: account.map(|a| (at.object.namespace.clone().unwrap_or_default(), a)),
@@ -361,6 +395,12 @@ fn endpoint(scene: &Scene, at: &At, host: &str, ports: (u16, u16, &str), by_dns:
         unusable,
         address,
     })
+}
+
+/// Its locality: the field, else the label.
+fn entry_place(at: &At, labels: &BTreeMap<String, String>) -> Place {
+    let label = || Place::LABELS.iter().find_map(|name| labels.get(*name)).map(String::as_str);
+    at.get("locality").text().filter(|l| !l.is_empty()).or_else(label).map(Place::parse).unwrap_or_default()
 }
 
 /// Says why the other side of a gateway would not answer, where the objects of its cluster tell.

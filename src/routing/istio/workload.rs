@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::place::Place;
+use super::place::{Place, label};
+use super::topology::NETWORK;
 use crate::manifest::{ObjectKey, World};
 use crate::model::mesh;
 use crate::model::name::ClusterName;
@@ -44,6 +45,12 @@ pub struct Workload {
     pub inner: String,
     /// Where it is.
     pub place: Place,
+    /// Its node; empty when it has none yet.
+    pub node: String,
+    /// The network it says it is in; empty is all of them.
+    pub network: String,
+    /// The networks it asks to see; empty is all of them.
+    pub view: Vec<String>,
     /// Ports that its application's containers declare, with their names.
     pub ports: Vec<(u16, String)>,
 }
@@ -93,6 +100,10 @@ fn read(key: &ObjectKey, pod: &Value, nodes: &BTreeMap<&str, &Value>) -> Option<
     let name = |c: &Value| c.get("name").and_then(Value::as_str).unwrap_or_default().to_string();
     let proxy = containers().find(|c| name(c) == PROXY_CONTAINER)?;
     let arguments = proxy.get("args").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let said = |variable: &str| {
+        let all = proxy.get("env").and_then(Value::as_array).into_iter().flatten();
+        all.into_iter().find(|e| e["name"] == variable)?.get("value")?.as_str().filter(|v| !v.is_empty())
+    };
     let kind = if arguments.clone().any(|a| a == "router") { Kind::Router } else { Kind::Sidecar };
     let ports = containers().filter(|c| name(c) != PROXY_CONTAINER).flat_map(|c| {
         let ports = c.get("ports").and_then(Value::as_array).into_iter().flatten();
@@ -101,7 +112,7 @@ fn read(key: &ObjectKey, pod: &Value, nodes: &BTreeMap<&str, &Value>) -> Option<
             Some((number, name(p)))
         })
     });
-    let node = text("/spec/nodeName").and_then(|n| nodes.get(n).copied());
+    let node = text("/spec/nodeName").unwrap_or_default();
     let inner = pod.get("metadata")?.get("annotations").and_then(|a| a.get(INNER_ADDRESS)).and_then(Value::as_str);
     Some(Workload {
         kind,
@@ -112,7 +123,14 @@ fn read(key: &ObjectKey, pod: &Value, nodes: &BTreeMap<&str, &Value>) -> Option<
         labels: labels(pod),
         address: text("/status/podIP")?.into(),
         inner: inner.unwrap_or("127.0.0.1").into(),
-        place: Place::of_pod(pod, node),
+        place: Place::of_pod(pod, nodes.get(node).copied()),
+        node: node.into(),
+        network: said("ISTIO_META_NETWORK").or(label(pod, NETWORK)).unwrap_or_default().into(),
+        view: said("ISTIO_META_REQUESTED_NETWORK_VIEW")
+            .into_iter()
+            .flat_map(|v| v.split(','))
+            .map(str::to_string)
+            .collect(),
         ports: ports.collect(),
     })
 }
