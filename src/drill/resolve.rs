@@ -11,9 +11,9 @@ use super::health::{Proxies, Which};
 use super::run::Lane;
 use crate::cluster::{self, Clients, Want, address};
 use crate::compile::gloo::names;
-use crate::compile::target::{Family, family};
+use crate::compile::target::{Family, family, of_mesh};
 use crate::manifest::World;
-use crate::model::failover::{Failover, Member};
+use crate::model::failover::{self, Failover, Member, ServiceRef};
 use crate::model::fleet::{Cluster, Fleet};
 use crate::model::mesh;
 use crate::model::name::ClusterName;
@@ -60,9 +60,9 @@ pub enum Seat {
     },
     /// In the sidecars of the callers on the primary's cluster.
     Sidecars {
-        /// Envoy's name for all of the service: an aggregate.
+        /// Envoy's name for all of the service: an aggregate, or the one cluster that all of them joined.
         aggregate: String,
-        /// Envoy's names for its members, the primary first.
+        /// Envoy's names for what holds its endpoints, the primary's first.
         members: Vec<String>,
     },
 }
@@ -102,19 +102,7 @@ fn ours(documents: &Documents, failover: &Failover) -> Option<Protected> {
     let service = &primary.service;
     let cluster = documents.fleet.clusters.get(&primary.cluster)?;
     let seat = if family(&documents.fleet, failover) == Ok(Family::Mesh) {
-        let istio = cluster.istio.as_ref()?;
-        let host = failover.mesh.host.clone();
-        let host = host.unwrap_or_else(|| mesh::failover_host(failover.name.as_str(), service));
-        let member = |m: &Member| {
-            let (namespace, name) = (m.service.namespace.as_str(), m.service.name.as_str());
-            let host = match m.cluster == primary.cluster {
-                true => mesh::local_host(namespace, name, &istio.cluster_domain),
-                false => mesh::federated_host(&m.cluster, namespace, name),
-            };
-            mesh::outbound(m.service.port, &host)
-        };
-        let members = failover.order.iter().flatten().map(member).collect();
-        Seat::Sidecars { aggregate: mesh::outbound(service.port, &host), members }
+        mesh_seat(failover, &cluster.istio.as_ref()?.cluster_domain)
     } else {
         let upstream = names::upstream(cluster.gloo.as_ref()?, service);
         Seat::Gateway { namespace: upstream.namespace, upstream: upstream.name }
@@ -129,6 +117,28 @@ fn ours(documents: &Documents, failover: &Failover) -> Option<Protected> {
         hosts: failover.route.as_ref().map(|r| r.hosts.clone()).unwrap_or_default(),
         prefix: failover.route.as_ref().map_or("/".to_string(), |r| r.prefix.clone()),
     })
+}
+
+/// In the sidecars: an aggregate of the members' clusters, or the one cluster of the Service that all of them joined.
+fn mesh_seat(failover: &Failover, domain: &str) -> Seat {
+    let primary = failover.primary();
+    let service = &primary.service;
+    let local = |s: &ServiceRef| mesh::local_host(s.namespace.as_str(), s.name.as_str(), domain);
+    if of_mesh(failover) == failover::Target::IstioLocality {
+        let one = mesh::outbound(service.port, &local(service));
+        return Seat::Sidecars { aggregate: one.clone(), members: vec![one] };
+    }
+    let host = failover.mesh.host.clone();
+    let host = host.unwrap_or_else(|| mesh::failover_host(failover.name.as_str(), service));
+    let member = |m: &Member| {
+        let host = match m.cluster == primary.cluster {
+            true => local(&m.service),
+            false => mesh::federated_host(&m.cluster, m.service.namespace.as_str(), m.service.name.as_str()),
+        };
+        mesh::outbound(m.service.port, &host)
+    };
+    let members = failover.order.iter().flatten().map(member).collect();
+    Seat::Sidecars { aggregate: mesh::outbound(service.port, &host), members }
 }
 
 fn scheme(body: &Value) -> Option<Protected> {

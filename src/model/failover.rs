@@ -150,6 +150,44 @@ pub struct MeshIntent {
     pub host: Option<String>,
     /// Whether Gloo calls the service's Pods with an identity in their mesh.
     pub identity: bool,
+    /// The clusters whose workloads call the service, when those of the order are not meant. No cluster twice.
+    pub callers: Option<Vec<ClusterName>>,
+    /// What east-west gateways let through.
+    pub exposure: Exposure,
+    /// How a cluster's mesh learns of the others' endpoints.
+    pub discovery: Discovery,
+}
+
+impl MeshIntent {
+    /// The fields that only transparent failover has and that are given, by name.
+    pub fn transparent(&self) -> Vec<&'static str> {
+        let given = [
+            ("callers", self.callers.is_some()),
+            ("exposure", self.exposure != Exposure::default()),
+            ("discovery", self.discovery != Discovery::default()),
+        ];
+        given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
+    }
+}
+
+/// What east-west gateways let through for transparent failover.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Exposure {
+    /// The hosts that fail over, each by name.
+    #[default]
+    Named,
+    /// Every Service of the cluster; workloads are closed one by one.
+    Wildcard,
+}
+
+/// How a cluster's mesh learns of the others' endpoints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Discovery {
+    /// failctl writes them down; no mesh reads another cluster's API.
+    #[default]
+    ServiceEntries,
+    /// Each istiod reads the others' API servers by remote secrets (multi-primary).
+    RemoteSecrets,
 }
 
 /// What a failover compiles to, as written.
@@ -170,11 +208,14 @@ pub enum Target {
     GlooUpstream,
     /// Istio with an aggregate cluster per failover: Service Mesh Hub's design without its management plane.
     IstioAggregate,
+    /// Istio, transparently: other clusters join the endpoints of the Service's own name, at lower priorities.
+    IstioLocality,
 }
 
 impl Target {
     /// All targets, in the order `auto` tries them.
-    pub const ALL: [Target; 3] = [Target::GlooFederation, Target::GlooUpstream, Target::IstioAggregate];
+    pub const ALL: [Target; 4] =
+        [Target::GlooFederation, Target::GlooUpstream, Target::IstioAggregate, Target::IstioLocality];
 
     /// The word in a document.
     pub fn as_str(self) -> &'static str {
@@ -182,6 +223,7 @@ impl Target {
             Target::GlooFederation => "glooFederation",
             Target::GlooUpstream => "glooUpstream",
             Target::IstioAggregate => "istioAggregate",
+            Target::IstioLocality => "istioLocality",
         }
     }
 }

@@ -47,6 +47,11 @@ impl Cluster {
     pub fn trust_domain(&self) -> &str {
         self.trust_domain.as_deref().unwrap_or(super::mesh::TRUST_DOMAIN)
     }
+
+    /// Its network in Istio's words: what the fleet says, else a network of its own, named like it.
+    pub fn network(&self) -> &str {
+        self.network.as_deref().unwrap_or(self.name.as_str())
+    }
 }
 
 /// How a Service of type LoadBalancer is reached on this platform.

@@ -76,6 +76,20 @@ impl Protocol {
         Protocol::Tls,
     ];
 
+    /// From what a Service's port says of itself (`appProtocol`, else what its name begins with). Where it says nothing
+    /// Istio looks at the bytes, and HTTP is what is routed (`pkg/config/kube/conversion.go`).
+    pub fn spoken(word: &str) -> Self {
+        match word {
+            "grpc" => Protocol::Grpc,
+            "http2" | "kubernetes.io/h2c" => Protocol::Http2,
+            "https" => Protocol::Https,
+            "tls" => Protocol::Tls,
+            "mongo" => Protocol::Mongo,
+            "tcp" | "mysql" | "redis" => Protocol::Tcp,
+            _ => Protocol::Http,
+        }
+    }
+
     /// As Istio writes it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -12,7 +12,8 @@ use super::Kind;
 pub struct Service {
     /// Ports.
     pub ports: Vec<Port>,
-    /// Labels of the pods behind it.
+    /// Labels of the pods behind it; none has no endpoints of its own.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub selector: BTreeMap<String, String>,
     /// How it is reached.
     #[serde(rename = "type")]
@@ -28,6 +29,9 @@ impl Kind for Service {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Port {
+    /// What is spoken, where the name does not say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_protocol: Option<String>,
     /// Name.
     pub name: String,
     /// Port on every node; only where the platform needs one.
@@ -44,6 +48,9 @@ pub struct Port {
 /// How a Service is reached from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum ServiceType {
+    /// Not at all: by an address inside its cluster.
+    #[serde(rename = "ClusterIP")]
+    ClusterIp,
     /// By an address of its own.
     LoadBalancer,
     /// By a port on every node.

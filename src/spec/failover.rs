@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
+use super::mesh;
 use super::raw::{
     DetectionSpec, FailoverDoc, GroupSpec, HealthCheckSpec, MemberSpec, OutlierSpec, RetriesSpec, RouteSpec,
     ServiceSpec, TargetSpec,
@@ -15,8 +16,8 @@ use super::shape::Spelling;
 use super::text::{Located, meant};
 use crate::model::duration::Millis;
 use crate::model::failover::{
-    Detection, Failback, Failover, HealthCheck, Member, MeshIntent, OutlierDetection, Retry, RouteIntent, ServiceRef,
-    Target, TargetChoice,
+    Detection, Failback, Failover, HealthCheck, Member, OutlierDetection, Retry, RouteIntent, ServiceRef, Target,
+    TargetChoice,
 };
 use crate::model::fleet::Fleet;
 use crate::model::name::{ClusterName, Namespace, ObjectName};
@@ -43,14 +44,13 @@ pub fn read(document: &Located, value: Value, fleet: Option<&Fleet>) -> (Option<
     let retry = retries(&mut r, spec.retries, route.as_ref());
     let stable_for = spec.failback.and_then(|f| r.optional_time("/spec/failback/stableFor", f.stable_for));
     let detection = detection.map(|(d, healthy)| guarded(&mut r, d, healthy, stable_for));
-    let identity = spec.mesh.as_ref().and_then(|m| m.identity).unwrap_or(false);
-    let host = spec.mesh.and_then(|m| r.word("/spec/mesh/host", m.host, mesh_host));
-    let mesh = MeshIntent { host, identity };
+    let mesh = spec.mesh.map(|m| mesh::read(&mut r, m, fleet)).unwrap_or_default();
     let target = match spec.target {
         None | Some(TargetSpec::Auto) => TargetChoice::Auto,
         Some(TargetSpec::GlooFederation) => TargetChoice::Is(Target::GlooFederation),
         Some(TargetSpec::GlooUpstream) => TargetChoice::Is(Target::GlooUpstream),
         Some(TargetSpec::IstioAggregate) => TargetChoice::Is(Target::IstioAggregate),
+        Some(TargetSpec::IstioLocality) => TargetChoice::Is(Target::IstioLocality),
     };
     let wrong = r.problems.iter().any(|p| p.severity == crate::model::problem::Severity::Error);
     let whole = move || {
@@ -125,6 +125,13 @@ fn weights(r: &mut Reading<'_>, at: &str, group: &[Member]) {
     }
 }
 
+/// A cluster's name must be one of the fleet's.
+pub(super) fn known(r: &mut Reading<'_>, at: &str, cluster: &ClusterName, fleet: Option<&Fleet>) {
+    let Some(fleet) = fleet.filter(|f| !f.clusters.contains_key(cluster)) else { return };
+    let hint = meant(cluster.as_str(), fleet.clusters.keys().map(ClusterName::as_str));
+    r.error("FCT0210", at, format!("`{cluster}` is no cluster of the fleet"), Some(hint));
+}
+
 fn member(
     r: &mut Reading<'_>,
     at: &str,
@@ -133,12 +140,7 @@ fn member(
     fleet: Option<&Fleet>,
 ) -> Option<Member> {
     let cluster = r.word(&format!("{at}/name"), spec.name, |t| ClusterName::new(t));
-    if let (Some(cluster), Some(fleet)) = (&cluster, fleet)
-        && !fleet.clusters.contains_key(cluster)
-    {
-        let hint = meant(cluster.as_str(), fleet.clusters.keys().map(ClusterName::as_str));
-        r.error("FCT0210", &format!("{at}/name"), format!("`{cluster}` is no cluster of the fleet"), Some(hint));
-    }
+    cluster.iter().for_each(|c| known(r, &format!("{at}/name"), c, fleet));
     let own = spec.service;
     let (namespace, name, port) = own.map_or((None, None, None), |s| (s.namespace, s.name, s.port));
     let namespace = match namespace {
@@ -153,14 +155,6 @@ fn member(
         ServiceRef { namespace: namespace?, name: name?, port: port.or_else(|| service.and_then(|s| s.port))? };
     let service_account = r.word(&format!("{at}/serviceAccount"), spec.service_account, |t| ObjectName::new(t));
     Some(Member { cluster: cluster?, service, weight: spec.weight, service_account })
-}
-
-/// A DNS name of at least two labels.
-fn mesh_host(text: &str) -> Result<String, String> {
-    if ObjectName::new(text).is_ok() && text.contains('.') {
-        return Ok(text.into());
-    }
-    Err(format!("`{text}` is no host name; write for example shop.default.global"))
 }
 
 /// Detection, and the healthy threshold if the document wrote one.

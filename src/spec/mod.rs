@@ -4,6 +4,7 @@
 
 pub mod failover;
 pub mod fleet;
+mod mesh;
 pub mod raw;
 pub mod reading;
 pub mod shape;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::material::{Installed, Slot};
 use crate::cluster::Want;
-use crate::compile::target::{Family, family};
+use crate::compile::target::{Family, callers, family};
 use crate::manifest::World;
 use crate::model::failover::Failover;
 use crate::model::fleet::{Cluster, Fleet};
@@ -55,7 +55,7 @@ pub fn pairs(fleet: &Fleet, failovers: &[Failover], slots: &[Slot], world: &Worl
 /// Whether a failover of the mesh makes one cluster call another.
 fn calls(fleet: &Fleet, failover: &Failover, caller: &ClusterName, called: &ClusterName) -> bool {
     let names = |c: &ClusterName| failover.order.iter().flatten().any(|m| m.cluster == *c);
-    matches!(family(fleet, failover), Ok(Family::Mesh)) && failover.primary().cluster == *caller && names(called)
+    matches!(family(fleet, failover), Ok(Family::Mesh)) && callers(failover).contains(caller) && names(called)
 }
 
 fn away(world: &World, cluster: &ClusterName) -> Option<String> {

@@ -57,7 +57,14 @@ fn service(place: Place<'_>, port: &str) -> Service {
     };
     let selector = [("gateway-proxy", "live"), ("gateway-proxy-id", "gateway-proxy")];
     Service {
-        ports: vec![Port { name: port.into(), node_port, port: number, protocol: "TCP", target_port: number }],
+        ports: vec![Port {
+            app_protocol: None,
+            name: port.into(),
+            node_port,
+            port: number,
+            protocol: "TCP",
+            target_port: number,
+        }],
         selector: BTreeMap::from(selector.map(|(k, v)| (k.to_string(), v.to_string()))),
         service_type,
     }

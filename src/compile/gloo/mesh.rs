@@ -22,6 +22,11 @@ pub fn primary(job: &Job<'_>, made: &mut Made) -> Option<SslConfig> {
         let hint = "leave it out, or write target: istioAggregate";
         made.problems.push(job.about(Problem::error("FCT0322", what).hint(hint), "/spec/mesh/host"));
     }
+    for field in job.failover.mesh.transparent() {
+        let what = format!("`mesh.{field}` says nothing to Gloo: it is about callers inside a mesh");
+        let hint = "leave it out, or write target: istioLocality";
+        made.problems.push(job.about(Problem::error("FCT0322", what).hint(hint), format!("/spec/mesh/{field}")));
+    }
     ssl(job, job.failover.primary(), "/spec/order/0/clusters/0", made)
 }
 

@@ -39,7 +39,7 @@ pub fn choose(fleet: &Fleet, failover: &Failover) -> Result<Way, Vec<Problem>> {
     let way = match failover.target {
         TargetChoice::Is(Target::GlooFederation) => Way::Federation,
         TargetChoice::Is(Target::GlooUpstream) => Way::Upstream,
-        TargetChoice::Is(Target::IstioAggregate) => return Err(vec![of_a_mesh(failover)]),
+        TargetChoice::Is(Target::IstioAggregate | Target::IstioLocality) => return Err(vec![of_a_mesh(failover)]),
         TargetChoice::Auto if federation.is_some() => Way::Federation,
         TargetChoice::Auto => Way::Upstream,
     };
@@ -54,7 +54,8 @@ pub fn choose(fleet: &Fleet, failover: &Failover) -> Result<Way, Vec<Problem>> {
 
 /// Certificates between Gloo's gateways, for example, are asked for by failovers of Gloo alone.
 fn of_a_mesh(failover: &Failover) -> Problem {
-    let what = format!("`{}` has target istioAggregate, which is a mesh's and none of Gloo's", failover.name);
+    let target = super::super::target::of_mesh(failover).as_str();
+    let what = format!("`{}` has target {target}, which is a mesh's and none of Gloo's", failover.name);
     let hint = "write target: glooFederation or glooUpstream for a failover between gateways";
     Problem::error("FCT0330", what).hint(hint).about_failover(failover.name.as_str(), "/spec/target")
 }

@@ -24,7 +24,7 @@ use crate::resource::istio::service_entry::{
 };
 
 /// Istio's label for endpoints that take mutual TLS.
-const TLS_MODE: (&str, &str) = ("security.istio.io/tlsMode", "istio");
+pub const TLS_MODE: (&str, &str) = ("security.istio.io/tlsMode", "istio");
 
 /// Writes the hosts of every chain, and the watches.
 pub fn write(job: &Job<'_>, intent: &Intent, objects: &mut Objects, problems: &mut Vec<Problem>) {
@@ -50,9 +50,11 @@ pub fn write(job: &Job<'_>, intent: &Intent, objects: &mut Objects, problems: &m
     }
 }
 
-fn policy(outlier: OutlierDetection, connect: Option<Millis>, names: Vec<String>) -> TrafficPolicy {
+/// How a host is talked to: its loss is noticed, its servers have one of these identities.
+pub fn policy(outlier: OutlierDetection, connect: Option<Millis>, names: Vec<String>) -> TrafficPolicy {
     TrafficPolicy {
         connection_pool: connect.map(|t| ConnectionPool { tcp: Tcp { connect_timeout: t.into() } }),
+        load_balancer: None,
         outlier_detection: Some(outlier),
         tls: Tls::istio_mutual(names),
     }
@@ -87,9 +89,12 @@ fn remote(
         Err(problem) => problems.push(problem),
         Ok(address) => {
             let endpoint = Endpoint {
-                address: address.host,
+                address: Some(address.host),
                 labels: BTreeMap::from([(TLS_MODE.0.to_string(), TLS_MODE.1.to_string())]),
+                locality: None,
+                network: None,
                 ports: BTreeMap::from([(name.clone(), address.port)]),
+                weight: None,
             };
             let entry = ServiceEntry {
                 addresses: vec![vip::of(&host).to_string()],
@@ -149,14 +154,19 @@ fn owning(
         For::All(&chain.origin.owner),
         entry,
     );
+    let gateway = passthrough(vec![host.to_string()]);
+    objects.put(cluster, Wave::Gateways, meta(istio.namespace.as_str()), For::All(&chain.origin.owner), gateway);
+}
+
+/// A server of the east-west gateway that passes mutual TLS for these hosts through, by SNI.
+pub fn passthrough(hosts: Vec<String>) -> Gateway {
     let server = Server {
-        hosts: vec![host.to_string()],
+        hosts,
         port: gateway::Port { name: "tls".into(), number: mesh::PASSTHROUGH_PORT, protocol: "TLS" },
         tls: gateway::Tls { mode: "AUTO_PASSTHROUGH" },
     };
     let selector = BTreeMap::from([(mesh::EAST_WEST.0.to_string(), mesh::EAST_WEST.1.to_string())]);
-    let gateway = Gateway { selector, servers: vec![server] };
-    objects.put(cluster, Wave::Gateways, meta(istio.namespace.as_str()), For::All(&chain.origin.owner), gateway);
+    Gateway { selector, servers: vec![server] }
 }
 
 fn port(backend: &Backend, name: String, protocol: Protocol, target_port: Option<u16>) -> Port {

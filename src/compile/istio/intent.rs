@@ -1,8 +1,10 @@
 //! What is asked of meshes, whoever asks: failctl's own failovers and Service Mesh Hub's documents meet here. Clusters
 //! and Services are named, ports are chosen; how objects look is not said yet. May not know: Istio's resources.
 
+use std::collections::BTreeSet;
+
 use crate::model::duration::Millis;
-use crate::model::failover::{OutlierDetection, ServiceRef};
+use crate::model::failover::{Exposure, OutlierDetection, ServiceRef};
 use crate::model::mesh::Protocol;
 use crate::model::name::ClusterName;
 use crate::model::problem::Problem;
@@ -17,23 +19,28 @@ pub struct Intent {
     pub watches: Vec<Watch>,
     /// Services whose callers are sent elsewhere.
     pub shifts: Vec<Shift>,
+    /// Services that several clusters answer under the one name they have everywhere.
+    pub joins: Vec<Join>,
 }
 
 impl Intent {
     /// Whether a document has a part in it.
     pub fn asks(&self, document: &str) -> bool {
         let chains = self.chains.iter().map(|c| &c.origin);
+        let joins = self.joins.iter().map(|j| &j.origin);
         let all = chains.chain(self.watches.iter().map(|w| &w.origin)).chain(self.shifts.iter().map(|s| &s.origin));
+        let all = all.chain(joins);
         all.into_iter().any(|o| o.document == document)
     }
 
     /// Takes the parts of some documents out, and what leads to a host that is gone with them.
-    pub fn forget(&mut self, documents: &std::collections::BTreeSet<String>) {
+    pub fn forget(&mut self, documents: &BTreeSet<String>) {
         let gone = self.chains.iter().filter(|c| documents.contains(&c.origin.document));
-        let gone: std::collections::BTreeSet<String> = gone.map(|c| c.host.clone()).collect();
+        let gone: BTreeSet<String> = gone.map(|c| c.host.clone()).collect();
         let stays = |origin: &Origin| !documents.contains(&origin.document);
         self.chains.retain(|c| stays(&c.origin));
         self.watches.retain(|w| stays(&w.origin));
+        self.joins.retain(|j| stays(&j.origin));
         let leads = |s: &Shift| s.rules.iter().flat_map(|r| &r.to).any(|(host, ..)| gone.contains(host));
         self.shifts.retain(|s| stays(&s.origin) && !leads(s));
     }
@@ -43,6 +50,19 @@ impl Intent {
         self.chains.extend(more.chains);
         self.watches.extend(more.watches);
         self.shifts.extend(more.shifts);
+        self.joins.extend(more.joins);
+    }
+
+    /// Which cluster's workloads call which other cluster's.
+    pub fn calls(&self) -> BTreeSet<(&ClusterName, &ClusterName)> {
+        let chains =
+            self.chains.iter().flat_map(|c| c.clients.iter().flat_map(|a| c.backends.iter().map(move |b| (a, b))));
+        let joins = self.joins.iter().flat_map(|j| j.callers.iter().flat_map(|a| j.backends().map(move |b| (a, b))));
+        chains
+            .chain(joins)
+            .map(|(caller, b)| (caller, &b.cluster))
+            .filter(|(caller, called)| caller != called)
+            .collect()
     }
 }
 
@@ -109,6 +129,41 @@ pub enum Counted {
     EveryError,
     /// What gateways answer when nobody is behind them, and lost connections.
     GatewayErrors,
+}
+
+/// A Service that several clusters answer under its own name: in each cluster of callers the others join its endpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Join {
+    /// Who asks.
+    pub origin: Origin,
+    /// The Service, alike on all clusters, and the port the document is about.
+    pub service: ServiceRef,
+    /// The clusters whose Pods answer, by group, the preferred first.
+    pub order: Vec<Vec<Share>>,
+    /// The clusters of the callers.
+    pub callers: Vec<ClusterName>,
+    /// How loss is noticed.
+    pub outlier: OutlierDetection,
+    /// Time a connection may take.
+    pub connect_timeout: Millis,
+    /// What east-west gateways let through.
+    pub exposure: Exposure,
+}
+
+impl Join {
+    /// The clusters whose Pods answer.
+    pub fn backends(&self) -> impl Iterator<Item = &Backend> {
+        self.order.iter().flatten().map(|s| &s.backend)
+    }
+}
+
+/// One cluster's part of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Its Service.
+    pub backend: Backend,
+    /// Its share of the group, when the document says it.
+    pub weight: Option<u32>,
 }
 
 /// A Service whose loss is to be noticed in its own cluster.

@@ -24,19 +24,14 @@ const NAME: &str = "istio";
 /// Writes the aliases that are needed, or says where nobody can tell whether they are there.
 pub fn write(job: &Job<'_>, intent: &Intent, objects: &mut Objects, problems: &mut Vec<Problem>) {
     let mut needed: BTreeMap<&ClusterName, BTreeSet<String>> = BTreeMap::new();
-    for chain in &intent.chains {
-        for backend in &chain.backends {
-            for client in chain.clients.iter().filter(|c| **c != backend.cluster) {
-                let (Some((near, _)), Some((far, _))) = (job.cluster(client), job.cluster(&backend.cluster)) else {
-                    continue;
-                };
-                let (caller, called) = (job.site.trust_domain(near), job.site.trust_domain(far));
-                needed.entry(&backend.cluster).or_default().extend((caller != called).then_some(caller));
-            }
-        }
+    let calls = intent.calls();
+    for (from, to) in &calls {
+        let (Some((near, _)), Some((far, _))) = (job.cluster(from), job.cluster(to)) else { continue };
+        let (caller, called) = (job.site.trust_domain(near), job.site.trust_domain(far));
+        needed.entry(to).or_default().extend((caller != called).then_some(caller));
     }
-    let all = intent.chains.iter().flat_map(|c| c.clients.iter().chain(c.backends.iter().map(|b| &b.cluster)));
-    for (cluster, _) in all.collect::<BTreeSet<_>>().into_iter().filter_map(|c| job.cluster(c)) {
+    let all: BTreeSet<_> = calls.into_iter().flat_map(|(from, to)| [from, to]).collect();
+    for (cluster, _) in all.into_iter().filter_map(|c| job.cluster(c)) {
         problems.extend(otherwise(job, cluster));
     }
     for (cluster, domains) in needed {

@@ -1,12 +1,14 @@
-//! Istio, the Service Mesh Hub way: one aggregate cluster per failover. What comes in: an intent, a fleet, a site.
-//! What goes out: manifests, and problems about what a mesh cannot express. The design is Service Mesh Hub's with the
-//! repairs that later releases and measurements asked for; docs/istio-aggregate.md gives every field its reason.
+//! Istio, two ways: one aggregate cluster per failover, and other clusters as further endpoints of a Service's own name.
+//! What comes in: an intent, a fleet, a site. What goes out: manifests, and problems about what a mesh cannot express.
+//! The first design is Service Mesh Hub's with the repairs that later releases and measurements asked for
+//! (docs/istio-aggregate.md), the second is in [`locality`] (docs/istio-locality.md).
 //! May not know: clusters, files, who asked.
 
 mod chain;
 mod detection;
 mod host;
 pub mod intent;
+mod locality;
 mod mesh_config;
 mod own;
 pub(super) mod place;
@@ -61,6 +63,7 @@ pub(super) fn write(fleet: &Fleet, intent: &Intent, site: &Site, made: &mut Made
     let mut problems = Vec::new();
     chain::write(&job, intent, &mut objects, &mut problems);
     host::write(&job, intent, &mut objects, &mut problems);
+    locality::write(&job, intent, &mut objects, &mut problems);
     shift::write(&job, intent, &mut objects);
     mesh_config::write(&job, intent, &mut objects, &mut problems);
     // One thing that is not known may be missed in several places.
@@ -70,6 +73,7 @@ pub(super) fn write(fleet: &Fleet, intent: &Intent, site: &Site, made: &mut Made
         }
     }
     let backends = intent.chains.iter().flat_map(|c| &c.backends);
+    let backends = backends.chain(intent.joins.iter().flat_map(|j| j.backends()));
     made.services.extend(backends.map(|b| (b.cluster.clone(), b.service.namespace.to_string())));
     let named = intent.shifts.iter().map(|s| (s.cluster.clone(), s.namespace.clone()));
     made.services.extend(named.chain(intent.watches.iter().map(|w| (w.cluster.clone(), w.namespace.clone()))));

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::super::Site;
-use super::super::facts::{Facts, Service};
+use super::super::facts::{Facts, Port, Service};
 use super::intent::{Backend, Origin};
 use crate::model::failover::ServiceRef;
 use crate::model::fleet::{Cluster, Fleet, GatewayAddress};
@@ -50,13 +50,13 @@ impl<'a> Places<'a> {
         self.facts().service(&backend.cluster, service.namespace.as_str(), service.name.as_str())
     }
 
-    /// The Pods behind a backend: what a ServiceEntry on its own cluster selects.
-    pub fn pods(&self, origin: &Origin, backend: &Backend) -> Result<Pods, Problem> {
+    /// A backend's Service, which selects Pods, and its port; nothing where the cluster would have told.
+    pub fn known(&self, origin: &Origin, backend: &Backend) -> Result<Option<(&'a Service, &'a Port)>, Problem> {
         let at = &backend.pointer;
         let (namespace, name) = (backend.service.namespace.as_str(), backend.service.name.as_str());
         let Some(service) = self.service(backend) else {
             if self.made_up(&backend.cluster) {
-                return Ok(Pods { labels: BTreeMap::from([(UNKNOWN.into(), UNKNOWN.into())]), target: None });
+                return Ok(None);
             }
             return Err(origin.about(missing(&backend.cluster, &backend.service), at));
         };
@@ -72,6 +72,16 @@ impl<'a> Places<'a> {
                 format!("the Service {namespace}/{name} on `{}` has no port {}", backend.cluster, backend.service.port);
             return Err(about(Problem::error("FCT0335", what).hint(format!("it has: {has}"))));
         };
+        Ok(Some((service, port)))
+    }
+
+    /// The Pods behind a backend: what a ServiceEntry on its own cluster selects.
+    pub fn pods(&self, origin: &Origin, backend: &Backend) -> Result<Pods, Problem> {
+        let Some((service, port)) = self.known(origin, backend)? else {
+            return Ok(Pods { labels: BTreeMap::from([(UNKNOWN.into(), UNKNOWN.into())]), target: None });
+        };
+        let (namespace, name) = (backend.service.namespace.as_str(), backend.service.name.as_str());
+        let about = |p: Problem| origin.about(p, &backend.pointer);
         let targets = self.facts().target(&backend.cluster, namespace, service, port);
         let mut numbers = targets.into_iter();
         match (numbers.next(), numbers.next()) {

@@ -146,7 +146,7 @@ pub fn intent(fleet: &Fleet, documents: &[Document], site: &Site) -> (Intent, Ve
     let watched = outlier::watched(&mut job);
     let chains = failover::chains(&mut job, &watched);
     let shifts = policy::shifts(&mut job, &chains);
-    let mut intent = Intent { chains, watches: watched.watches(&job), shifts };
+    let mut intent = Intent { chains, watches: watched.watches(&job), shifts, joins: Vec::new() };
     let refused: BTreeSet<String> =
         job.reports.iter().filter(|(_, r)| !r.is_accepted()).map(|(title, _)| title.clone()).collect();
     intent.forget(&refused);

@@ -26,6 +26,9 @@ pub struct TrafficPolicy {
     /// Limits of connections.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection_pool: Option<ConnectionPool>,
+    /// Which endpoints come first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load_balancer: Option<LoadBalancer>,
     /// How loss is noticed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outlier_detection: Option<OutlierDetection>,
@@ -46,6 +49,25 @@ pub struct ConnectionPool {
 pub struct Tcp {
     /// Time a connection may take; Istio's default is 10s.
     pub connect_timeout: ProtoDuration,
+}
+
+/// Which endpoints are chosen.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoadBalancer {
+    /// By labels and place. It replaces the mesh's own setting as a whole.
+    pub locality_lb_setting: LocalityLbSetting,
+}
+
+/// Which endpoints come first: levels, of which the next serves when one is lost.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LocalityLbSetting {
+    /// The mesh's setting may be off.
+    pub enabled: bool,
+    /// Keys of labels: the more of them, from the first on, an endpoint has like the caller, the sooner it serves.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failover_priority: Vec<String>,
 }
 
 /// Passive detection. Every field is said: Istio's defaults differ from Envoy's, and 10 % ejects nobody.

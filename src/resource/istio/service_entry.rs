@@ -69,12 +69,22 @@ pub struct Port {
 /// One endpoint.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Endpoint {
-    /// IP address.
-    pub address: String,
+    /// IP address; without one it is reached through the gateway of its network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     /// Labels; `security.istio.io/tlsMode: istio` says that it takes mutual TLS.
     pub labels: BTreeMap<String, String>,
+    /// Where it is: `region/zone/subzone`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locality: Option<String>,
+    /// Its network: proxies that ask for others only do not see it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
     /// Port by port name.
     pub ports: BTreeMap<String, u16>,
+    /// Its share of the requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
 }
 
 /// Pods by their labels.
