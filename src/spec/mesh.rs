@@ -2,9 +2,9 @@
 //! meshes, or everything that is wrong with it. May not know: targets.
 
 use super::failover::known;
-use super::raw::{DiscoverySpec, ExposureSpec, MeshSpec};
+use super::raw::MeshSpec;
 use super::reading::Reading;
-use crate::model::failover::{Discovery, Exposure, MeshIntent};
+use crate::model::failover::MeshIntent;
 use crate::model::fleet::Fleet;
 use crate::model::name::{ClusterName, ObjectName};
 
@@ -14,14 +14,7 @@ pub fn read(r: &mut Reading<'_>, spec: MeshSpec, fleet: Option<&Fleet>) -> MeshI
         host: r.word("/spec/mesh/host", spec.host, host),
         identity: spec.identity.unwrap_or(false),
         callers: spec.callers.map(|c| callers(r, c, fleet)),
-        exposure: match spec.exposure {
-            Some(ExposureSpec::Wildcard) => Exposure::Wildcard,
-            Some(ExposureSpec::Named) | None => Exposure::Named,
-        },
-        discovery: match spec.discovery {
-            Some(DiscoverySpec::RemoteSecrets) => Discovery::RemoteSecrets,
-            Some(DiscoverySpec::ServiceEntries) | None => Discovery::ServiceEntries,
-        },
+        ..MeshIntent::default()
     }
 }
 

@@ -249,32 +249,6 @@ pub struct MeshSpec {
     /// istioLocality: the clusters whose workloads call the service. Default: those of the order. A cluster that lacks
     /// the Service gets one that leads to the others.
     pub callers: Option<Vec<String>>,
-    /// istioLocality: what the east-west gateways let through. Default: named.
-    pub exposure: Option<ExposureSpec>,
-    /// istioLocality: how each mesh learns of the others' endpoints. Default: serviceEntries.
-    pub discovery: Option<DiscoverySpec>,
-}
-
-/// What east-west gateways let through.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-pub enum ExposureSpec {
-    /// The hosts that fail over, each by name.
-    #[serde(rename = "named")]
-    Named,
-    /// Every Service of the cluster; AuthorizationPolicies close the service's Pods to all but its callers.
-    #[serde(rename = "wildcard")]
-    Wildcard,
-}
-
-/// How a mesh learns of the others' endpoints.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-pub enum DiscoverySpec {
-    /// failctl writes them down as ServiceEntries.
-    #[serde(rename = "serviceEntries")]
-    ServiceEntries,
-    /// Each istiod reads the others' API servers (multi-primary): `failctl cluster register` gives it remote secrets.
-    #[serde(rename = "remoteSecrets")]
-    RemoteSecrets,
 }
 
 /// A Kubernetes Service and one of its ports.
