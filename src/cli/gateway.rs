@@ -36,7 +36,7 @@ pub struct Url {
     /// The cluster
     #[arg(value_name = "CLUSTER", add = super::complete::clusters())]
     pub cluster: String,
-    /// Name of the Service's port
+    /// Name of the Service's port at Gloo's proxy
     #[arg(long, value_name = "PORT", default_value = "http")]
     pub port: String,
     /// Name of the proxy's Service in Gloo's namespace
@@ -59,10 +59,17 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
 fn url(args: Url, ctx: &Ctx) -> Result<Exit, Failure> {
     let ground = Ground::new(ctx, &args.documents, &[])?;
     let cluster = ground.cluster(&args.cluster)?;
-    let wants = address::wants(&cluster.name, address::gloo_namespace(cluster));
+    // Where Gloo does not run, requests come in by Istio's gateway.
+    let by_istio = cluster.gloo.is_none() && cluster.istio.is_some();
+    let namespace = if by_istio { address::istio_namespace(cluster) } else { address::gloo_namespace(cluster) };
+    let wants = address::wants(&cluster.name, namespace);
     let world = ctx.block_on(observe(&ground.clients, &wants))?;
     // What could be read may be enough: not everybody may list nodes.
-    let url = address::proxy_url(&world, cluster, &args.name, &args.port).map_err(|problem| {
+    let found = match by_istio {
+        true => address::ingress_url(&world, cluster),
+        false => address::proxy_url(&world, cluster, &args.name, &args.port),
+    };
+    let url = found.map_err(|problem| {
         match world.clusters.get(&cluster.name).and_then(|o| o.unreachable.as_ref()) {
             Some(why) => Failure::because(Exit::Unreachable, format!("{} cannot be read: {why}", cluster.name)),
             None => Failure { exit: Exit::Unknown, ..Failure::input(vec![problem]) },

@@ -6,6 +6,7 @@
 //! traffic reads the objects through this room, so deleting one object by hand changes what all of it says.
 //! The model names no vendor; one folder per vendor reads its objects into it.
 
+mod access;
 pub mod effective;
 pub mod gloo;
 pub mod istio;
@@ -17,6 +18,7 @@ mod slices;
 mod tls;
 mod upstream;
 
+pub use access::{Access, Grant, Need, Part, Text};
 pub use proxy::{Bind, Finding, HttpChain, Listener, ListenerKind, Proxy, Side, TcpChain, TcpDestination};
 pub use route::{Action, BackOff, HeaderMatch, Matcher, PathMatch, Retry, Route, VirtualHost};
 pub use tls::{ClientTls, Identity, Pem, Root, SecretRef, ServerTls, TlsVersions};

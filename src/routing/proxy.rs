@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{ServerTls, Upstream, VirtualHost};
+use super::{Access, ServerTls, Upstream, VirtualHost};
 use crate::manifest::ObjectKey;
 use crate::model::problem::{Problem, Severity};
 
@@ -64,6 +64,9 @@ pub struct Listener {
     /// Whose connections it takes.
     #[serde(skip_serializing_if = "Side::is_edge")]
     pub side: Side,
+    /// Whom it lets in.
+    #[serde(skip_serializing_if = "Access::is_open")]
+    pub access: Access,
     /// What it does with a connection. A listener with chains with and without TLS tells them apart by the first bytes.
     pub kind: ListenerKind,
 }

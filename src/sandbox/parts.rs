@@ -140,6 +140,7 @@ pub fn work(spec: &ClusterSpec, place: &Place, addresses: Addresses, ca: &str, c
             client: client(),
             cluster: spec.name.clone(),
             namespace: ISTIO.into(),
+            network: spec.name.to_string(),
             version: ISTIO_VERSION.into(),
             xds: addresses.istiod(),
             webhook: addresses.inject(),

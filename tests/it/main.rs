@@ -43,6 +43,7 @@ mod render;
 mod rotation;
 mod route;
 mod routing;
+mod routing_crossing;
 mod routing_istio;
 mod sandbox;
 mod sandbox_api;

@@ -175,6 +175,7 @@ impl Cluster {
             client: client.clone(),
             cluster: name.clone(),
             namespace: "istio-system".into(),
+            network: name.to_string(),
             version: "1.28.0".into(),
             xds: (control, XDS_PORT).into(),
             webhook: (control, WEBHOOK_PORT).into(),
@@ -245,15 +246,15 @@ impl Cluster {
 }
 
 /// A fleet's root, and what it signs for each cluster.
-struct Trust(Issued);
+pub struct Trust(Issued);
 
 impl Trust {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let key = Key::generate(Algorithm::EcdsaP256).unwrap();
         Trust(issue_root("article", key, jiff::Timestamp::now(), 30, rand::random()).unwrap())
     }
 
-    fn cacerts(&self, cluster: &ClusterName) -> Value {
+    pub fn cacerts(&self, cluster: &ClusterName) -> Value {
         let name =
             Intermediate { fleet: "article", cluster, trust_domain: cluster.as_str(), namespace: "istio-system" };
         let key = Key::generate(Algorithm::EcdsaP256).unwrap();

@@ -20,7 +20,7 @@ const REMOTE: &str = "outbound|9080||reviews.default.svc.kind3.global";
 const FAILOVER: &str = "outbound|9080||reviews-failover.default.global";
 const SNI: &str = "outbound_.9080_._.reviews.default.svc.kind3.global";
 
-fn name(cluster: &str) -> ClusterName {
+pub fn name(cluster: &str) -> ClusterName {
     ClusterName::new(cluster).unwrap()
 }
 
@@ -40,7 +40,7 @@ fn workload(world: &World, cluster: &str, pod: &str) -> Workload {
     workloads(world, &name(cluster)).into_iter().find(|w| w.name.starts_with(pod)).unwrap_or_else(|| panic!("no {pod}"))
 }
 
-fn of(world: &World, cluster: &str, pod: &str) -> Proxy {
+pub fn of(world: &World, cluster: &str, pod: &str) -> Proxy {
     proxy(world, &name(cluster), &workload(world, cluster, pod))
 }
 
@@ -75,12 +75,12 @@ fn reached(proxy: &Proxy, host: &str) -> Vec<String> {
 }
 
 /// Clusters in the order a failover reaches them.
-fn order(proxy: &Proxy, upstream: &str) -> Vec<Vec<String>> {
+pub fn order(proxy: &Proxy, upstream: &str) -> Vec<Vec<String>> {
     let seen = effective::seen_through(&proxy.upstreams, &proxy.upstreams[upstream]);
     effective::order(&seen).iter().map(|l| l.iter().map(|o| format!("{}/{}", o.cluster, o.service)).collect()).collect()
 }
 
-fn configured(proxy: &Proxy) -> Value {
+pub fn configured(proxy: &Proxy) -> Value {
     let (source, names) = (rest_source(), Names::new());
     let bind: IpAddr = "127.9.0.7".parse().unwrap();
     let Resources { listeners, routes, clusters, endpoints } =

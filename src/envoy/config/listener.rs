@@ -4,8 +4,10 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::{Place, access_log, extension, set, tls};
-use crate::routing::{Bind, HttpChain, Listener, ListenerKind, Proxy, ServerTls, Side, TcpChain, TcpDestination};
+use super::{Place, access_log, extension, rbac, set, tls};
+use crate::routing::{
+    Access, Bind, HttpChain, Listener, ListenerKind, Proxy, ServerTls, Side, TcpChain, TcpDestination,
+};
 
 /// The cluster a forwarded connection without SNI would go to. It does not exist: such a connection is closed.
 const NO_SNI: &str = "no-sni";
@@ -14,8 +16,8 @@ const NO_SNI: &str = "no-sni";
 pub fn listener(from: &Listener, proxy: &Proxy, place: &Place) -> Value {
     let mixed = is_mixed(&from.kind);
     let chains: Vec<Value> = match &from.kind {
-        ListenerKind::Http(chains) => chains.iter().map(|c| http_chain(c, mixed, from.side, proxy, place)).collect(),
-        ListenerKind::Tcp(chains) => chains.iter().map(|c| tcp_chain(c, mixed, place)).collect(),
+        ListenerKind::Http(chains) => chains.iter().map(|c| http_chain(c, mixed, from, proxy, place)).collect(),
+        ListenerKind::Tcp(chains) => chains.iter().map(|c| tcp_chain(c, mixed, &from.access, place)).collect(),
     };
     let mut out = json!({
         "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
@@ -89,15 +91,18 @@ fn transport(mixed: bool, tls: bool) -> Option<&'static str> {
     mixed.then_some(if tls { "tls" } else { "raw_buffer" })
 }
 
-fn http_chain(from: &HttpChain, mixed: bool, side: Side, proxy: &Proxy, place: &Place) -> Value {
+fn http_chain(from: &HttpChain, mixed: bool, listener: &Listener, proxy: &Proxy, place: &Place) -> Value {
+    let side = listener.side;
     let router = "envoy.extensions.filters.http.router.v3.Router";
+    let mut filters = rbac::http(&listener.access);
+    filters.push(extension("envoy.filters.http.router", router, json!({})));
     let mut manager = json!({
         "stat_prefix": "http",
         "codec_type": "AUTO",
         "use_remote_address": side == Side::Edge,
         "normalize_path": true,
         "rds": { "route_config_name": from.name, "config_source": place.source },
-        "http_filters": [extension("envoy.filters.http.router", router, json!({}))],
+        "http_filters": filters,
         "access_log": [access_log::http(side, &proxy.tags)]
     });
     if side == Side::Inbound && from.tls.is_some() {
@@ -113,9 +118,9 @@ fn http_chain(from: &HttpChain, mixed: bool, side: Side, proxy: &Proxy, place: &
     chain(&from.name, &wanted, from.tls.as_ref(), &filters, place.source)
 }
 
-fn tcp_chain(from: &TcpChain, mixed: bool, place: &Place) -> Value {
+fn tcp_chain(from: &TcpChain, mixed: bool, access: &Access, place: &Place) -> Value {
     let mut proxy = json!({ "stat_prefix": format!("tcp_{}", from.name) });
-    let mut filters = Vec::new();
+    let mut filters = rbac::tcp(access);
     match &from.to {
         TcpDestination::BySni => {
             let kind = "envoy.extensions.filters.network.sni_cluster.v3.SniCluster";

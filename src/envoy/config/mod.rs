@@ -11,6 +11,7 @@ mod bootstrap;
 mod cluster;
 mod endpoints;
 mod listener;
+mod rbac;
 mod route;
 mod tls;
 

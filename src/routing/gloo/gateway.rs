@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{DEFAULT_NAMESPACE, DEFAULT_PROXY, GATEWAY_GROUP, Scene, route, secret, virtual_service};
 use crate::routing::read::At;
-use crate::routing::{Bind, HttpChain, Listener, ListenerKind, Side, TcpChain, TcpDestination, Upstream};
+use crate::routing::{Access, Bind, HttpChain, Listener, ListenerKind, Side, TcpChain, TcpDestination, Upstream};
 
 /// Namespace and name of every proxy a Gateway belongs to.
 pub fn proxies_of(at: &At) -> Vec<(String, String)> {
@@ -38,7 +38,14 @@ pub fn listeners(scene: &Scene, proxy: &(String, String), upstreams: &BTreeMap<S
         holders.insert(bind.port, at.object.name.clone());
         let name = format!("listener-{}-{}", bind.address, bind.port);
         let Some(kind) = kind(scene, &at, &name, upstreams) else { continue };
-        found.push(Listener { name, object: at.object.clone(), bind, side: Side::Edge, kind });
+        found.push(Listener {
+            name,
+            object: at.object.clone(),
+            bind,
+            side: Side::Edge,
+            access: Access::default(),
+            kind,
+        });
     }
     found.sort_by_key(|l| l.bind.port);
     found

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
+use super::authorization_policy;
 use super::client::Client;
 use super::host;
 use super::scene::{NETWORKING, Object, selects, texts};
@@ -17,8 +18,8 @@ use super::service::{Protocol, Service};
 use super::virtual_host::{self, Virtual};
 use crate::routing::read::At;
 use crate::routing::{
-    Action, Bind, HttpChain, Identity, Listener, ListenerKind, Matcher, Root, Route, SecretRef, ServerTls, Side,
-    TcpChain, TcpDestination, TlsVersions, VirtualHost,
+    Access, Action, Bind, HttpChain, Identity, Listener, ListenerKind, Matcher, Root, Route, SecretRef, ServerTls,
+    Side, TcpChain, TcpDestination, TlsVersions, VirtualHost,
 };
 
 /// What clients of the mesh offer: an AUTO_PASSTHROUGH chain takes nothing else.
@@ -122,6 +123,14 @@ fn listener(client: &Client, port: u16, servers: &[&Server], virtuals: &[Virtual
         ListenerKind::Tcp(chains) => chains.is_empty(),
         ListenerKind::Http(chains) => chains.is_empty(),
     };
+    // Istio attaches no policy to connections that it passes through: those are the workload's to refuse.
+    let access = match &kind {
+        ListenerKind::Tcp(_) => Access::default(),
+        ListenerKind::Http(_) => {
+            let workload = client.workload;
+            authorization_policy::access(client.scene, &workload.namespace, &client.labels, true)
+        }
+    };
     for other in servers.iter().filter(|s| tcp(s) != tcp(first)) {
         other.at.reject("FCT0540", format!("port {port} already serves Gateway {} in another way", first.gateway));
     }
@@ -130,6 +139,7 @@ fn listener(client: &Client, port: u16, servers: &[&Server], virtuals: &[Virtual
         object: first.object.key.clone(),
         bind: Bind { address: "0.0.0.0".into(), port },
         side: Side::Edge,
+        access,
         kind,
     })
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::authorization_policy;
 use super::client::Client;
 use super::cluster::plain;
 use super::host;
@@ -108,6 +109,7 @@ fn listener(client: &Client, port: u16, protocol: Protocol, to: &str) -> Listene
         object: workload.object.clone(),
         bind: Bind { address: workload.address.clone(), port },
         side: Side::Inbound,
+        access: authorization_policy::access(client.scene, &workload.namespace, &client.labels, protocol.is_http()),
         kind,
     }
 }

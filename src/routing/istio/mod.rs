@@ -6,6 +6,7 @@
 //! Istio's own feature; other outbound traffic is not routed. What is not read is a finding and never silently left out;
 //! a wrong object costs itself alone. The result is a function of the objects and nothing else.
 
+mod authorization_policy;
 mod client;
 mod cluster;
 mod destination_rule;
@@ -20,6 +21,7 @@ mod origin;
 mod outlier;
 mod peer_authentication;
 mod place;
+mod remote;
 mod retry;
 mod route;
 mod scene;
@@ -32,7 +34,7 @@ use std::collections::BTreeMap;
 
 use crate::manifest::World;
 use crate::model::name::ClusterName;
-use crate::routing::{Bind, HttpChain, Listener, ListenerKind, Proxy, Side};
+use crate::routing::{Access, Bind, HttpChain, Listener, ListenerKind, Proxy, Side};
 use client::Client;
 use destination_rule::Rules;
 use scene::Scene;
@@ -41,6 +43,7 @@ use virtual_host::Virtual;
 
 pub use mesh_config::{KEY as MESH_KEY, MeshConfig, NAME as MESH_CONFIG, ROOT_NAMESPACE};
 pub use place::Place;
+pub use topology::NETWORK;
 pub use workload::{INNER_ADDRESS, Kind, PROXY_CONTAINER, Workload, workloads};
 
 /// The objects of one cluster, read once for all its proxies.
@@ -52,7 +55,8 @@ pub struct Mesh<'a> {
 }
 
 impl<'a> Mesh<'a> {
-    /// Reads a cluster. Other clusters of the world only tell what stands behind their gateways.
+    /// Reads a cluster, and those whose kubeconfigs it has as remote secrets. All others only tell what stands behind
+    /// their gateways.
     pub fn read(world: &'a World, cluster: &'a ClusterName) -> Self {
         let scene = Scene::new(world, cluster);
         let services = service::read(&scene);
@@ -101,6 +105,7 @@ impl<'a> Mesh<'a> {
                 object,
                 bind: Bind { address: client.workload.inner.clone(), port },
                 side: Side::Outbound,
+                access: Access::default(),
                 kind: ListenerKind::Http(vec![chain]),
             });
         }

@@ -16,6 +16,7 @@ use super::service::{Instance, Port, Service};
 use super::{origin, topology};
 use crate::manifest::World;
 use crate::model::name::ClusterName;
+use crate::routing::Origin;
 use crate::yaml;
 
 /// The port of a gateway between networks, unless a label says another.
@@ -42,16 +43,12 @@ impl Gateways {
     /// Those of labelled Services, of Gateways of the Gateway API, and of the mesh's list of networks.
     pub fn read(world: &World, cluster: &ClusterName, mesh: Option<&Value>) -> Gateways {
         let mut all = Gateways::default();
+        all.add_services(world, cluster);
         let mut add = |network: &str, address: &str, port: u16, cluster: &str| {
             let gateway = Gateway { address: address.into(), port, cluster: cluster.into() };
             all.0.entry(network.into()).or_default().insert(gateway);
         };
         let own = cluster.as_str();
-        for (_, service) in world.all(own, "", "Service") {
-            if let (Some(network), Some(port)) = (label(service, topology::NETWORK), service_port(service)) {
-                outside(service).into_iter().for_each(|address| add(network, address, port, own));
-            }
-        }
         for (_, gateway) in world.all(own, "gateway.networking.k8s.io", "Gateway") {
             let Some(network) = label(gateway, topology::NETWORK) else { continue };
             for port in passing(gateway) {
@@ -69,6 +66,16 @@ impl Gateways {
             }
         }
         all
+    }
+
+    /// Adds the Services of a cluster that are labelled as gateways.
+    pub fn add_services(&mut self, world: &World, cluster: &ClusterName) {
+        for (_, service) in world.all(cluster.as_str(), "", "Service") {
+            if let (Some(network), Some(port)) = (label(service, topology::NETWORK), service_port(service)) {
+                let gateway = |address: &str| Gateway { address: address.into(), port, cluster: cluster.to_string() };
+                self.0.entry(network.into()).or_default().extend(outside(service).into_iter().map(gateway));
+            }
+        }
     }
 
     /// The ways into a network, those of the endpoint's own cluster if it has any.
@@ -129,17 +136,29 @@ pub fn reached(
         }
     }
     let ways = ways.into_iter().map(|((place, network, gateway), weight)| Instance {
+        origin: behind(client, service, port, gateway),
         labels: topology::Topology { cluster: &gateway.cluster, place: &Place::default(), node: "", network }
             .added_to(&BTreeMap::new()),
         place: place.clone(),
         network: network.into(),
         sidecar: true,
         weight: Some(weight.max(1)),
-        origin: origin::behind(client.scene, &gateway.address, gateway.port, &service.host, port.number),
         ..Instance::at(&gateway.address, gateway.port)
     });
     all.extend(ways);
     all
+}
+
+/// What stands behind a gateway; nobody where its cluster does not let the host through, which is a finding.
+fn behind(client: &Client, service: &Service, port: &Port, gateway: &Gateway) -> Option<Origin> {
+    let Gateway { address, port: number, cluster } = gateway;
+    let origin = origin::behind(client.scene, address, *number, &service.host, port.number);
+    if origin.is_none() && !cluster.is_empty() {
+        let what =
+            format!("the gateway of {cluster} at {address}:{number} has no Gateway that lets {} through", service.host);
+        service.object.at(&client.log).warn("FCT0555", what);
+    }
+    origin
 }
 
 /// Of a Service that is labelled as a gateway: the port its network is entered by, if it has it.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::mesh_config::MeshConfig;
 use super::network::{self, Gateways};
 use super::place::{self, Place};
+use super::remote;
 use super::topology::{self, Topology};
 use super::workload::{PROXY_CONTAINER, labels};
 use crate::manifest::{ObjectKey, World};
@@ -25,7 +26,7 @@ const DOMAIN: &str = "cluster.local";
 const TLS_MODE: &str = "security.istio.io/tlsMode";
 
 /// What is read besides pods and EndpointSlices.
-const READ: [(&str, &str); 8] = [
+const READ: [(&str, &str); 9] = [
     ("", "Service"),
     (NETWORKING, "ServiceEntry"),
     (NETWORKING, "WorkloadEntry"),
@@ -34,6 +35,7 @@ const READ: [(&str, &str); 8] = [
     (NETWORKING, "Gateway"),
     (NETWORKING, "EnvoyFilter"),
     (SECURITY, "PeerAuthentication"),
+    (SECURITY, "AuthorizationPolicy"),
 ];
 
 /// One object.
@@ -118,13 +120,24 @@ pub struct Scene<'a> {
     kinds: BTreeMap<(&'static str, &'static str), Vec<Object<'a>>>,
     /// Pods by namespace and name.
     pub pods: BTreeMap<(&'a str, &'a str), Pod<'a>>,
+    /// The clusters that this one reads as well.
+    pub remotes: Vec<Scene<'a>>,
     /// What is wrong with the objects that every proxy reads.
     pub log: Log,
 }
 
 impl<'a> Scene<'a> {
-    /// Everything of one cluster.
+    /// Everything of one cluster, and of those it reads as well.
     pub fn new(world: &'a World, cluster: &'a ClusterName) -> Self {
+        let mut scene = Scene::alone(world, cluster);
+        for remote in remote::clusters(world, cluster, &scene.config.namespace) {
+            scene.gateways.add_services(world, remote);
+            scene.remotes.push(Scene::alone(world, remote));
+        }
+        scene
+    }
+
+    fn alone(world: &'a World, cluster: &'a ClusterName) -> Self {
         let log = Log::default();
         let config = MeshConfig::read(world, cluster, &log);
         let nodes: BTreeMap<&str, &Value> =
@@ -146,8 +159,22 @@ impl<'a> Scene<'a> {
         let domains: BTreeMap<_, _> = world.clusters.keys().map(|c| (c, domain(world, c))).collect();
         let domain = domains.get(cluster).cloned().unwrap_or_else(|| DOMAIN.into());
         let pods = BTreeMap::new();
-        let mut scene =
-            Scene { world, cluster, config, domain, network, gateways, domains, slices, outside, kinds, pods, log };
+        let remotes = Vec::new();
+        let mut scene = Scene {
+            world,
+            cluster,
+            config,
+            domain,
+            network,
+            gateways,
+            domains,
+            slices,
+            outside,
+            kinds,
+            pods,
+            remotes,
+            log,
+        };
         let pods = world.all(cluster.as_str(), "", "Pod").map(|(key, body)| scene.pod(key, body, &nodes));
         scene.pods = pods.map(|p| ((p.namespace, p.name), p)).collect();
         scene

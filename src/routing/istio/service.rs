@@ -187,7 +187,12 @@ impl Instance {
 
 /// Every host of a cluster. A ServiceEntry with the host of a Service of its own namespace adds its endpoints to it.
 pub fn read<'a>(scene: &Scene<'a>) -> Vec<Service<'a>> {
-    let mut all: Vec<Service> = scene.all("", "Service").iter().filter_map(|o| of_kube(scene, *o)).collect();
+    let of = |from: &Scene<'a>, object: &Object<'a>| of_kube(from, *object, &scene.domain);
+    let mut all: Vec<Service> = scene.all("", "Service").iter().filter_map(|o| of(scene, o)).collect();
+    for remote in &scene.remotes {
+        let shared = remote.all("", "Service").iter().filter(|o| !is_local(remote, o));
+        shared.filter_map(|o| of(remote, o)).for_each(|found| join(&mut all, found));
+    }
     for object in scene.all(NETWORKING, "ServiceEntry") {
         for entry in of_entry(scene, *object) {
             let own = |s: &&mut Service| s.host == entry.host && s.object.namespace() == object.namespace();
@@ -198,6 +203,25 @@ pub fn read<'a>(scene: &Scene<'a>) -> Vec<Service<'a>> {
         }
     }
     all
+}
+
+/// Services that mean another thing in each cluster (Istio's defaults of `clusterLocal`).
+fn is_local(scene: &Scene, object: &Object) -> bool {
+    let (namespace, name) = (object.namespace(), object.key.name.as_str());
+    namespace == "kube-system"
+        || [("default", "kubernetes"), (&scene.config.namespace, "istiod")].contains(&(namespace, name))
+}
+
+/// A Service of another cluster joins the one of its name; without one it is known here too, but for its addresses.
+fn join<'a>(all: &mut Vec<Service<'a>>, found: Service<'a>) {
+    let Some(same) = all.iter_mut().find(|s| s.host == found.host) else {
+        return all.push(Service { addresses: Vec::new(), ..found });
+    };
+    for port in found.ports {
+        if let Some(own) = same.ports.iter_mut().find(|p| p.name == port.name) {
+            own.instances.extend(port.instances);
+        }
+    }
 }
 
 /// Endpoints of equal port *names* join (Istio's endpoint shards); names of hosts instead of addresses do not.
@@ -212,7 +236,7 @@ fn merge(service: &mut Service, entry: Service) {
     service.identities.extend(entry.identities);
 }
 
-fn of_kube<'a>(scene: &Scene<'a>, object: Object<'a>) -> Option<Service<'a>> {
+fn of_kube<'a>(scene: &Scene<'a>, object: Object<'a>, domain: &str) -> Option<Service<'a>> {
     let (namespace, name) = (object.namespace(), object.key.name.as_str());
     let text = |path: &str| object.body.pointer(path).and_then(Value::as_str);
     let named = text("/spec/type") == Some("ExternalName");
@@ -231,7 +255,7 @@ fn of_kube<'a>(scene: &Scene<'a>, object: Object<'a>) -> Option<Service<'a>> {
     Some(Service {
         object,
         kube: true,
-        host: format!("{name}.{namespace}.svc.{}", scene.domain),
+        host: format!("{name}.{namespace}.svc.{domain}"),
         addresses: text("/spec/clusterIP")
             .filter(|a| !a.is_empty() && *a != "None")
             .map(str::to_string)

@@ -94,7 +94,8 @@ fn registrations(seen: &Observed, space: &str) -> BTreeMap<String, String> {
     secrets.filter_map(kubeconfig).collect()
 }
 
-async fn connect(kubeconfig: &str) -> anyhow::Result<kube::Client> {
+/// A client by a kubeconfig's text.
+pub async fn connect(kubeconfig: &str) -> anyhow::Result<kube::Client> {
     let kubeconfig = Kubeconfig::from_yaml(kubeconfig).context("reading the kubeconfig")?;
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
     kube::Client::try_from(config.context("reading the kubeconfig")?).context("making a client")

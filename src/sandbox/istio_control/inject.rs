@@ -13,6 +13,9 @@ const INJECT: &str = "sidecar.istio.io/inject";
 /// Istio's own note of what was put in.
 const STATUS: &str = "sidecar.istio.io/status";
 
+/// Names a proxy's network.
+pub const NETWORK: &str = "ISTIO_META_NETWORK";
+
 /// What goes into every pod.
 #[derive(Clone, Debug)]
 pub struct Injection {
@@ -24,6 +27,8 @@ pub struct Injection {
     pub cluster: String,
     /// Where Istio is installed: its own pods are left alone.
     pub namespace: String,
+    /// The network of its pods.
+    pub network: String,
 }
 
 /// The patch for a pod of a namespace; nothing when it gets no sidecar.
@@ -109,7 +114,8 @@ fn container(pod: &Value, injection: &Injection) -> Value {
             field("POD_NAME", "metadata.name"), field("POD_NAMESPACE", "metadata.namespace"),
             field("INSTANCE_IP", "status.podIP"), field("SERVICE_ACCOUNT", "spec.serviceAccountName"),
             plain("PROXY_CONFIG", &config), plain("ISTIO_META_CLUSTER_ID", &injection.cluster),
-            plain("ISTIO_META_WORKLOAD_NAME", &workload(pod)), plain("ISTIO_META_INTERCEPTION_MODE", "NONE")
+            plain("ISTIO_META_WORKLOAD_NAME", &workload(pod)), plain("ISTIO_META_INTERCEPTION_MODE", "NONE"),
+            plain(NETWORK, &injection.network)
         ],
         "ports": [{"containerPort": 15090, "name": "http-envoy-prom", "protocol": "TCP"}],
         "startupProbe": {"httpGet": {"path": "/healthz/ready", "port": 15021}, "periodSeconds": 1,
@@ -134,6 +140,7 @@ mod tests {
             discovery: SocketAddr::from(([127, 42, 0, 3], 15010)),
             cluster: "kind2".into(),
             namespace: "istio-system".into(),
+            network: "net2".into(),
         }
     }
 

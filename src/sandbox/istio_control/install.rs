@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use super::inject::image;
+use super::inject::{self, image};
 use super::webhook::PATH;
-use crate::routing::istio::{MESH_CONFIG, MESH_KEY, PROXY_CONTAINER};
+use crate::routing::istio::{MESH_CONFIG, MESH_KEY, NETWORK, PROXY_CONTAINER};
 use crate::sandbox::node::sidecar::HTTP_PROXY_PORT;
 use crate::yaml;
 
@@ -20,6 +20,9 @@ pub const INGRESS: &str = "istio-ingressgateway";
 pub const EAST_WEST: &str = "istio-eastwestgateway";
 /// The port of the east-west gateway.
 pub const EAST_WEST_PORT: u16 = 15443;
+
+/// Names the networks whose endpoints a proxy wants to see.
+const NETWORK_VIEW: &str = "ISTIO_META_REQUESTED_NETWORK_VIEW";
 
 /// What to install.
 #[derive(Clone, Debug)]
@@ -48,7 +51,7 @@ pub struct Install {
 
 /// All objects, in an order in which they can be created.
 pub fn objects(install: &Install) -> Vec<Value> {
-    let labels = json!({ "topology.istio.io/network": install.network });
+    let labels = json!({ NETWORK: install.network });
     let mut all = vec![
         json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": install.namespace, "labels": labels } }),
         settings(install),
@@ -56,8 +59,8 @@ pub fn objects(install: &Install) -> Vec<Value> {
     ];
     let ingress = [("status-port", 15021, 15021), ("http2", install.http, 8080), ("https", install.https, 8443)];
     let east_west = [("status-port", 15021, 15021), ("tls", EAST_WEST_PORT, EAST_WEST_PORT)];
-    all.extend(gateway(install, INGRESS, "ingressgateway", &ingress));
-    all.extend(gateway(install, EAST_WEST, "eastwestgateway", &east_west));
+    all.extend(gateway(install, INGRESS, "ingressgateway", &ingress, None));
+    all.extend(gateway(install, EAST_WEST, "eastwestgateway", &east_west, Some(&install.network)));
     all.push(injector(install));
     all
 }
@@ -100,33 +103,35 @@ fn control_plane(install: &Install) -> Value {
     })
 }
 
-/// A gateway's account, Deployment and Service. Its Envoy finds its control plane as a sidecar's does.
-fn gateway(install: &Install, name: &str, kind: &str, ports: &[(&str, u16, u16)]) -> [Value; 3] {
+/// A gateway's account, Deployment and Service. Its Envoy finds its control plane as a sidecar's does. One that leads into
+/// a network says so by a label, and sees nothing but that network: two of them would pass a connection on to each other
+/// for ever.
+fn gateway(install: &Install, name: &str, kind: &str, ports: &[(&str, u16, u16)], network: Option<&str>) -> [Value; 3] {
     let field = |name: &str, path: &str| json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}});
     let plain = |name: &str, value: &str| json!({ "name": name, "value": value });
     let config = json!({ "discoveryAddress": install.xds.to_string() }).to_string();
     let selector = json!({ "app": name, "istio": kind });
-    let (metadata, account) = (
-        json!({ "name": name, "namespace": install.namespace, "labels": selector }),
-        format!("{name}-service-account"),
-    );
-    let container = json!({
-        "name": PROXY_CONTAINER,
-        "image": image(&install.version),
-        "args": ["proxy", "router", "--domain", "$(POD_NAMESPACE).svc.cluster.local", "--proxyLogLevel=warning",
-            "--proxyComponentLogLevel=config:error"],
-        "env": [
-            field("POD_NAME", "metadata.name"), field("POD_NAMESPACE", "metadata.namespace"),
-            field("INSTANCE_IP", "status.podIP"), field("SERVICE_ACCOUNT", "spec.serviceAccountName"),
-            plain("PROXY_CONFIG", &config), plain("ISTIO_META_CLUSTER_ID", &install.cluster),
-            plain("ISTIO_META_WORKLOAD_NAME", name)
-        ],
-        "ports": ports.iter().map(|(_, _, target)| json!({ "containerPort": target, "protocol": "TCP" })).collect::<Vec<_>>(),
-        "startupProbe": { "httpGet": { "path": "/healthz/ready", "port": 15021 }, "periodSeconds": 1,
-            "timeoutSeconds": 3, "failureThreshold": 600 },
-        "readinessProbe": { "httpGet": { "path": "/healthz/ready", "port": 15021 }, "periodSeconds": 2,
-            "timeoutSeconds": 3, "failureThreshold": 30 }
-    });
+    let mut labels = selector.clone();
+    let mut env = vec![
+        field("POD_NAME", "metadata.name"),
+        field("POD_NAMESPACE", "metadata.namespace"),
+        field("INSTANCE_IP", "status.podIP"),
+        field("SERVICE_ACCOUNT", "spec.serviceAccountName"),
+        plain("PROXY_CONFIG", &config),
+        plain("ISTIO_META_CLUSTER_ID", &install.cluster),
+        plain("ISTIO_META_WORKLOAD_NAME", name),
+        plain(inject::NETWORK, &install.network),
+    ];
+    let mut carried = json!({ "app": name, "istio": kind, "sidecar.istio.io/inject": "false",
+        "service.istio.io/canonical-name": name, "service.istio.io/canonical-revision": "latest" });
+    if let Some(network) = network {
+        labels[NETWORK] = json!(network);
+        carried[NETWORK] = json!(network);
+        env.push(plain(NETWORK_VIEW, network));
+    }
+    let (metadata, account) =
+        (json!({ "name": name, "namespace": install.namespace, "labels": labels }), format!("{name}-service-account"));
+    let container = container(install, &env, ports);
     let port = |(name, port, target): &(&str, u16, u16)| json!({ "name": name, "port": port, "protocol": "TCP", "targetPort": target });
     [
         json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": account, "namespace": install.namespace, "labels": selector } }),
@@ -136,10 +141,7 @@ fn gateway(install: &Install, name: &str, kind: &str, ports: &[(&str, u16, u16)]
                 "replicas": 1,
                 "selector": { "matchLabels": selector },
                 "template": {
-                    "metadata": {
-                        "labels": { "app": name, "istio": kind, "sidecar.istio.io/inject": "false",
-                            "service.istio.io/canonical-name": name, "service.istio.io/canonical-revision": "latest" }
-                    },
+                    "metadata": { "labels": carried },
                     "spec": { "serviceAccountName": account, "terminationGracePeriodSeconds": 0, "containers": [container] }
                 }
             }
@@ -149,6 +151,22 @@ fn gateway(install: &Install, name: &str, kind: &str, ports: &[(&str, u16, u16)]
             "spec": { "type": "LoadBalancer", "selector": selector, "ports": ports.iter().map(port).collect::<Vec<_>>() }
         }),
     ]
+}
+
+/// A gateway's container.
+fn container(install: &Install, env: &[Value], ports: &[(&str, u16, u16)]) -> Value {
+    json!({
+        "name": PROXY_CONTAINER,
+        "image": image(&install.version),
+        "args": ["proxy", "router", "--domain", "$(POD_NAMESPACE).svc.cluster.local", "--proxyLogLevel=warning",
+            "--proxyComponentLogLevel=config:error"],
+        "env": env,
+        "ports": ports.iter().map(|(_, _, target)| json!({ "containerPort": target, "protocol": "TCP" })).collect::<Vec<_>>(),
+        "startupProbe": { "httpGet": { "path": "/healthz/ready", "port": 15021 }, "periodSeconds": 1,
+            "timeoutSeconds": 3, "failureThreshold": 600 },
+        "readinessProbe": { "httpGet": { "path": "/healthz/ready", "port": 15021 }, "periodSeconds": 2,
+            "timeoutSeconds": 3, "failureThreshold": 30 }
+    })
 }
 
 /// Pods of namespaces labelled for injection. The control plane fills the certificate in when it starts.

@@ -1,7 +1,7 @@
 //! The sandbox's Istio control plane: what the `istiod` Deployment is on a real cluster.
 //! What comes in: one cluster's API (watched), requests of sidecars and gateways, pods to be admitted. What goes out: each
 //! proxy's configuration and certificate, and the proxy container in new pods. May not know: fleets, failover
-//! documents, other clusters.
+//! documents, other clusters but those whose kubeconfigs lie in its own.
 //!
 //! It is a plain client of the API. What it serves is [`routing::istio`](crate::routing::istio) and
 //! [`envoy::config`](crate::envoy) applied to what the API answers, and nothing else: a deleted object breaks exactly
@@ -15,6 +15,7 @@ mod authority;
 mod certificates;
 mod inject;
 pub mod install;
+mod remotes;
 mod root;
 mod snapshot;
 mod watch;
@@ -47,6 +48,8 @@ pub struct IstioConfig {
     pub cluster: ClusterName,
     /// The namespace Istio is installed in.
     pub namespace: String,
+    /// The network of its cluster's pods.
+    pub network: String,
     /// The version it stands for: of the proxies it puts into pods.
     pub version: String,
     /// Where Envoys reach it.
@@ -69,10 +72,11 @@ pub async fn run(config: IstioConfig, shutdown: CancellationToken) -> anyhow::Re
         discovery: config.xds,
         cluster: config.cluster.to_string(),
         namespace: config.namespace.clone(),
+        network: config.network.clone(),
     };
     let (publish, snapshots) = tokio::sync::watch::channel(Arc::new(Snapshot::default()));
     let ca = identity.ca().to_string();
-    let watching = watch::run(config.client, config.cluster.clone(), ca, publish, shutdown.clone());
+    let watching = watch::run(config.client, config.cluster.clone(), &config.namespace, ca, publish, shutdown.clone());
     let serving = xds::serve(envoys, snapshots, shutdown.clone());
     let admitting = webhook::serve(pods, identity, injection, shutdown);
     tokio::join!(watching, serving, admitting);

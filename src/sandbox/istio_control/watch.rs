@@ -16,8 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::certificates::Certificates;
 use super::install::INJECTOR;
+use super::remotes::Remotes;
 use super::snapshot::{Member, Snapshot};
 use super::{authority, root};
+use crate::compile::membership::registration::REMOTE_LABEL;
 use crate::envoy::config::Names;
 use crate::manifest::World;
 use crate::model::name::ClusterName;
@@ -44,6 +46,7 @@ const WATCHED: &[Watched] = &[
     (NETWORKING, "v1", "Gateway", "gateways"),
     (NETWORKING, "v1alpha3", "EnvoyFilter", "envoyfilters"),
     ("security.istio.io", "v1", "PeerAuthentication", "peerauthentications"),
+    ("security.istio.io", "v1", "AuthorizationPolicy", "authorizationpolicies"),
     ("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations"),
 ];
 
@@ -52,15 +55,17 @@ const RENEW: Duration = Duration::from_secs(60);
 /// Between attempts to write what could not be written.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// Watches and publishes until `shutdown`. `ca` is what the API server must trust the webhook by.
+/// Watches and publishes until `shutdown`. `namespace` is Istio's, `ca` is what the API server must trust the webhook by.
 pub async fn run(
     client: Client,
     cluster: ClusterName,
+    namespace: &str,
     ca: String,
     publish: watch::Sender<Arc<Snapshot>>,
     shutdown: CancellationToken,
 ) {
     let mut seen = Watch::new(&client, cluster, WATCHED, trim);
+    let mut remotes = Remotes::new();
     let mut certificates = Certificates::default();
     let mut addresses = Names::new();
     let (found, mut looked_up) = mpsc::unbounded_channel();
@@ -75,6 +80,7 @@ pub async fn run(
         tokio::select! {
             () = shutdown.cancelled() => break,
             changed = seen.changed() => if !changed { break },
+            () = remotes.changed() => {}
             _ = renew.tick() => if !certificates.due(Timestamp::now()) { continue },
             _ = look_up.tick() => {
                 stale = true;
@@ -87,7 +93,9 @@ pub async fn run(
             () = tokio::time::sleep(RETRY), if again => {}
         }
         seen.gather().await;
-        let Some(world) = seen.world() else { continue };
+        let Some(own) = seen.world() else { continue };
+        remotes.follow(own, seen.cluster(), namespace);
+        let world = &*remotes.joined(own);
         let mesh = Mesh::read(world, seen.cluster());
         let snapshot = snapshot(world, seen.cluster(), &mesh, &mut certificates, addresses.clone(), &mut said);
         let wanted = names::used(snapshot.proxies());
@@ -199,8 +207,9 @@ fn trim(kind: &str, object: &mut Map<String, Value>) {
     let name = object.get("metadata").and_then(|m| m.get("name")).and_then(Value::as_str).unwrap_or_default();
     let keep = match kind {
         "Secret" => {
+            let remote = object.get("metadata").and_then(|m| m.get("labels")?.get(REMOTE_LABEL.0)?.as_str());
             let tls = object.get("type").and_then(Value::as_str) == Some("kubernetes.io/tls");
-            tls || [crate::pki::CACERTS, authority::OWN].contains(&name)
+            tls || remote == Some(REMOTE_LABEL.1) || [crate::pki::CACERTS, authority::OWN].contains(&name)
         }
         "ConfigMap" => [MESH_CONFIG, root::NAME].contains(&name),
         _ => true,
