@@ -452,6 +452,22 @@ fn a_ports_own_policy_inherits_nothing_and_a_subsets_adds_to_the_whole() {
 }
 
 #[test]
+fn gateway_errors_count_alone_where_5xx_is_zero() {
+    let mut world = article();
+    edit(&mut world, "kind2", "DestinationRule", "reviews.default.svc.kind3.global", |r| {
+        r["spec"]["trafficPolicy"]["outlierDetection"] = json!({"consecutive5xxErrors": 0, "consecutiveGatewayErrors": 3, "interval": "1s", "baseEjectionTime": "10s"});
+    });
+    let proxy = productpage(&world);
+    let clusters = configured(&proxy)["clusters"].clone();
+    let (_, far) = clusters.as_object().unwrap().iter().find(|(name, _)| name.ends_with(".kind3.global")).unwrap();
+    assert_eq!(
+        far["outlier_detection"],
+        json!({"interval": "1s", "base_ejection_time": "10s", "consecutive_5xx": 0, "enforcing_consecutive_5xx": 0,
+            "consecutive_gateway_failure": 3, "enforcing_consecutive_gateway_failure": 100, "enforcing_success_rate": 0})
+    );
+}
+
+#[test]
 fn of_two_rules_for_one_host_the_older_speaks_and_the_callers_own_namespace_goes_first() {
     let rule = |name: &str, namespace: &str, errors: u32| {
         json!({"apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": {"name": name, "namespace": namespace,
