@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::certs;
 use super::picture::{self, Ground, Lens, narrowed};
 use super::status_mesh;
 use crate::cluster::{self, Clients, PodAddress, Want, address, observe};
@@ -16,7 +17,7 @@ use crate::drill::health::ADMIN_PORT;
 use crate::drill::resolve::{self, Protected, Seat};
 use crate::envoy::admin::Host;
 use crate::error::Failure;
-use crate::judge::service::service;
+use crate::judge::service::{Strangers, service};
 use crate::judge::since::since;
 use crate::manifest::World;
 use crate::model::fleet::{Cluster, Edition};
@@ -84,6 +85,9 @@ fn wants(ground: &Ground, wanted: &[Protected]) -> Vec<Want> {
         ] {
             wants.extend(narrowed(ground, on(version, kind)));
         }
+    }
+    if wanted.iter().any(|p| p.seat.upstream().is_none()) {
+        wants.extend(certs::mesh::wants_of_strangers(&ground.documents.fleet));
     }
     for protected in wanted {
         let namespaces = protected.places.iter().filter(|(c, _)| *c == protected.cluster).map(|(_, ns)| ns);
@@ -186,7 +190,9 @@ fn failover_row(
     };
     let mut extra = Vec::new();
     let judged = match found {
-        Some((proxy, upstream)) => service(upstream, &effective::members(&proxy.upstreams, upstream), hosts),
+        Some((proxy, upstream)) => {
+            service(upstream, &effective::members(&proxy.upstreams, upstream), hosts, &Strangers::new())
+        }
         None => {
             let unreachable = world.clusters.get(&protected.cluster).and_then(|o| o.unreachable.clone());
             let why = unreachable.unwrap_or_else(|| match proxies.is_empty() {

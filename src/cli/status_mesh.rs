@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::certs::mesh::{Strangers, strangers};
 use super::picture::{Ground, narrowed};
 use super::status_gather::{missing, unasked};
 use crate::cluster::{Want, address};
@@ -70,6 +71,7 @@ async fn look(ground: &Ground, world: &World, protected: &Protected, name: &str)
     if let Some(why) = world.clusters.get(cluster).and_then(|o| o.unreachable.clone()) {
         return Err(why);
     }
+    let strangers = strangers(&ground.documents.fleet, cluster, world, jiff::Timestamp::now());
     let mesh = Mesh::read(world, cluster);
     let sidecars: Vec<Workload> = workloads(world, cluster).into_iter().filter(|w| w.kind == Kind::Sidecar).collect();
     let Some(any) = sidecars.first() else { return Err(format!("{cluster} has no Pod with a sidecar")) };
@@ -88,16 +90,17 @@ async fn look(ground: &Ground, world: &World, protected: &Protected, name: &str)
     let Some(busiest) = asked.first() else {
         let why = asked_why.or(callers.failed.first().cloned());
         let why = why.unwrap_or_else(|| format!("none of {} sidecars of {cluster} knows {name}", callers.asked));
-        let judged = judge(&proxy, name, Err(why.as_str()));
-        return Ok((judged, format!("objects only; {why}"), findings(&proxy)));
+        let judged = judge(&proxy, name, Err(why.as_str()), &strangers);
+        return Ok((judged, format!("objects only; {why}"), findings(&proxy, protected, strangers)));
     };
     let of = |caller: &Caller| {
         let known = sidecars.iter().find(|w| w.name == caller.pod.pod && w.namespace == caller.pod.namespace);
-        judge(&known.map_or_else(|| proxy.clone(), |w| mesh.proxy(w)), name, Ok(&caller.hosts))
+        judge(&known.map_or_else(|| proxy.clone(), |w| mesh.proxy(w)), name, Ok(&caller.hosts), &strangers)
     };
     let judged = of(busiest);
-    let mut extra = findings(&proxy);
-    extra.extend(disagreement(&callers, &judged, of));
+    let disagreement = disagreement(&callers, &judged, of);
+    let mut extra = findings(&proxy, protected, strangers);
+    extra.extend(disagreement);
     let evidence = match callers.callers.len() {
         0 => format!("the sidecar of {}/{}; nobody has called it yet", busiest.pod.namespace, busiest.pod.pod),
         1 => format!("the sidecar of {}/{}, the only caller", busiest.pod.namespace, busiest.pod.pod),
@@ -121,9 +124,9 @@ async fn ask(ground: &Ground, protected: &Protected, names: &[String]) -> Result
     asking.await.map_err(|e| unasked(&format!("the sidecars of {cluster}"), &e))
 }
 
-fn judge(proxy: &Proxy, name: &str, hosts: Result<&[Host], &str>) -> Service {
+fn judge(proxy: &Proxy, name: &str, hosts: Result<&[Host], &str>, strangers: &Strangers) -> Service {
     match proxy.upstreams.get(name) {
-        Some(upstream) => service(upstream, &effective::members(&proxy.upstreams, upstream), hosts),
+        Some(upstream) => service(upstream, &effective::members(&proxy.upstreams, upstream), hosts, &strangers.refused),
         None => {
             let what = format!("nobody serves: {name} is in no proxy's configuration");
             let finding = Problem::error("FCT0630", what).hint("`failctl apply` writes it");
@@ -151,8 +154,14 @@ fn disagreement(callers: &Callers, judged: &Service, of: impl Fn(&Caller) -> Ser
     (elsewhere > 0).then(|| Problem::warning("FCT0642", what))
 }
 
-/// What is wrong with the mesh's objects.
-fn findings(proxy: &Proxy) -> Vec<Problem> {
+/// What is wrong with the mesh's objects, and what could not be told of those it calls.
+fn findings(proxy: &Proxy, protected: &Protected, strangers: Strangers) -> Vec<Problem> {
     let bad = proxy.findings.iter().filter(|f| f.problem.severity != Severity::Note);
-    bad.map(|f| f.problem.clone()).collect()
+    let mut all: Vec<Problem> = bad.map(|f| f.problem.clone()).collect();
+    if protected.places.iter().any(|(cluster, _)| *cluster != protected.cluster) {
+        let unknown =
+            |why| Problem::warning("FCT0638", format!("whether meshes accept each other is not known: {why}"));
+        all.extend(strangers.unknown.into_iter().map(unknown));
+    }
+    all
 }

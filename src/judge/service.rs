@@ -2,6 +2,8 @@
 //! What comes in: an upstream as routing read it, and an Envoy's hosts or the reason why there are none.
 //! What goes out: levels with their share of the load, and findings. May not know: where either was asked.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -48,6 +50,8 @@ pub struct Endpoint {
     pub healthy: Option<bool>,
     /// Why not.
     pub why: Vec<String>,
+    /// Its Pods and the callers do not accept each other, whatever Envoy says.
+    pub stranger: bool,
 }
 
 /// One priority.
@@ -62,9 +66,9 @@ pub struct Level {
 }
 
 impl Level {
-    /// Endpoints that are well.
+    /// Endpoints that are well, and that callers can talk to.
     pub fn well(&self) -> usize {
-        self.endpoints.iter().filter(|e| e.healthy == Some(true)).count()
+        self.endpoints.iter().filter(|e| e.healthy == Some(true) && !e.stranger).count()
     }
 
     /// The clusters behind it, without repetition.
@@ -99,14 +103,24 @@ pub fn reason(failed: Failed) -> &'static str {
     }
 }
 
+/// Clusters with which callers cannot shake hands, and why.
+pub type Strangers = BTreeMap<String, String>;
+
 /// Judges one service. `members` are the upstreams with endpoints that it leads to, in order: itself, or those of an
-/// aggregate, whose priorities stand in a row. `hosts` are those of the whole Envoy.
-pub fn service(upstream: &Upstream, members: &[&Upstream], hosts: Result<&[Host], &str>) -> Service {
+/// aggregate, whose priorities stand in a row. `hosts` are those of the whole Envoy. No request needs to have failed for
+/// a stranger to be known as one: Envoy notices nothing of an idle backup.
+pub fn service(
+    upstream: &Upstream,
+    members: &[&Upstream],
+    hosts: Result<&[Host], &str>,
+    strangers: &Strangers,
+) -> Service {
     let mut levels: Vec<Level> = match hosts {
         Ok(hosts) => members.iter().flat_map(|m| live(m, hosts)).collect(),
         Err(_) => members.iter().flat_map(|m| stored(m)).collect(),
     };
     levels.iter_mut().enumerate().for_each(|(i, l)| l.level = i);
+    levels.iter_mut().flat_map(|l| &mut l.endpoints).for_each(|e| estrange(e, strangers));
     if let Ok(hosts) = hosts {
         share(upstream, members, hosts, &mut levels);
     }
@@ -114,8 +128,29 @@ pub fn service(upstream: &Upstream, members: &[&Upstream], hosts: Result<&[Host]
         Ok(_) => serving(&levels),
         Err(why) => Serving::Unknown(why.to_string()),
     };
-    let findings = findings(upstream, members, &levels, &serving);
+    let mut findings = findings(upstream, members, &levels, &serving);
+    findings.extend(estranged(&levels, strangers));
     Service { levels, serving, findings }
+}
+
+fn estrange(endpoint: &mut Endpoint, strangers: &Strangers) {
+    let cluster = endpoint.origin.as_ref().map(|o| o.cluster.as_str());
+    if let Some(why) = cluster.and_then(|c| strangers.get(c)) {
+        endpoint.stranger = true;
+        endpoint.why.push(why.clone());
+    }
+}
+
+/// A backup that could never serve. That none is left is said elsewhere, and louder.
+fn estranged(levels: &[Level], strangers: &Strangers) -> Vec<Problem> {
+    let clusters: BTreeSet<String> =
+        levels.iter().filter(|l| l.endpoints.iter().any(|e| e.stranger)).flat_map(Level::clusters).collect();
+    let problem = |(cluster, why): (&String, &String)| {
+        let what = format!("{cluster} and its callers do not accept each other: {why}");
+        let hint = "`failctl certs status` shows every pair; `failctl certs install` and `failctl apply` mend it";
+        Problem::warning("FCT0643", what).hint(hint)
+    };
+    strangers.iter().filter(|(c, _)| clusters.contains(*c)).map(problem).collect()
 }
 
 fn stored(upstream: &Upstream) -> Vec<Level> {
@@ -125,6 +160,7 @@ fn stored(upstream: &Upstream) -> Vec<Level> {
         origin: e.origin.clone(),
         healthy: None,
         why: e.unusable.iter().cloned().collect(),
+        stranger: false,
     };
     let level = |(level, l): (usize, &crate::routing::Level)| Level {
         level,
@@ -152,6 +188,7 @@ fn live(upstream: &Upstream, hosts: &[Host]) -> Vec<Level> {
         origin: origin(h).or_else(|| named(h.priority as usize).filter(|_| h.priority > 0)),
         healthy: Some(h.usable()),
         why: h.failed.iter().map(|f| reason(*f).to_string()).collect(),
+        stranger: false,
     };
     let at = |level: usize| mine.iter().filter(move |h| h.priority as usize == level);
     let level = |level: usize| Level { level, load: None, endpoints: at(level).map(endpoint).collect() };
@@ -222,25 +259,19 @@ fn findings(upstream: &Upstream, members: &[&Upstream], levels: &[Level], servin
         }
         Serving::Levels(_) => {}
     }
-    all.extend(backup(upstream, members, levels, serving));
+    all.extend(backup(upstream, levels, serving));
     all
 }
 
 /// What stands in when the primary dies.
-fn backup(upstream: &Upstream, members: &[&Upstream], levels: &[Level], serving: &Serving) -> Option<Problem> {
+fn backup(upstream: &Upstream, levels: &[Level], serving: &Serving) -> Option<Problem> {
     let name = &upstream.name;
     if levels.len() < 2 {
         let what = format!("{name} has no backup: nothing but its primary is configured");
         return Some(Problem::error("FCT0631", what).hint("`failctl diff` shows what is missing"));
     }
     let ready = match serving {
-        Serving::Unknown(_) => {
-            let any = |(member, (level, e)): (usize, (usize, &crate::routing::Endpoint))| {
-                member + level > 0 && e.unusable.is_none()
-            };
-            let all = members.iter().enumerate().flat_map(|(i, m)| m.endpoints().map(move |e| (i, e)));
-            all.into_iter().any(any)
-        }
+        Serving::Unknown(_) => levels[1..].iter().flat_map(|l| &l.endpoints).any(|e| e.why.is_empty()),
         _ => levels[1..].iter().any(|l| l.well() > 0),
     };
     if ready {

@@ -166,6 +166,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("FCT0639", "no route leads to the service"),
     ("FCT0641", "an installed certificate cannot be read"),
     ("FCT0642", "callers of a mesh that are served by different priorities"),
+    ("FCT0643", "a backup whose mesh and that of its callers do not accept each other"),
     ("FCT0701", "one cluster under two names: it would fail over to itself"),
     ("FCT0702", "a name that is registered already, for another cluster"),
     ("FCT0703", "a cluster that neither Gloo Federation nor another cluster's Istio would use: nothing to register"),

@@ -242,3 +242,52 @@ fn service_mesh_hubs_documents_are_applied_without_its_management_plane() {
     assert!(there(&ground, "remote", &networking("default", "destinationrules", "reviews")).is_null());
     assert_eq!(config(&ground)["data"]["mesh"], mesh_text("kind3"));
 }
+
+/// The codes `status` gives the failover, with its exit code.
+fn codes(ground: &Ground) -> (Option<i32>, Vec<String>) {
+    let ran = ground.run(&["status", "--no-drift", "-o", "json"]);
+    let report: Value = serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{e}: {} {}", ran.out, ran.err));
+    let findings = report["failovers"][0]["findings"].as_array().unwrap();
+    (ran.code, findings.iter().map(|f| f["code"].as_str().unwrap().to_string()).collect())
+}
+
+#[test]
+fn a_backup_that_does_not_accept_the_callers_is_none_though_nothing_has_failed_yet() {
+    let ground = ground();
+    ground.ok(&["apply", "--yes"]);
+    let caller = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "caller", "namespace": "default" },
+        "spec": { "containers": [{ "name": "app", "image": "x" },
+            { "name": "istio-proxy", "image": "docker.io/istio/proxyv2:1.27.0", "args": ["proxy", "sidecar"] }] } });
+    let pods = "/api/v1/namespaces/default/pods";
+    ground.ask("local", "POST", pods, "application/json", Some(caller));
+    let status = json!({ "status": { "phase": "Running", "podIP": "10.0.0.1" } });
+    ground.ask("local", "PATCH", &format!("{pods}/caller/status"), "application/merge-patch+json", Some(status));
+    let backup = |codes: &[String]| codes.iter().any(|c| c == "FCT0643") && codes.iter().any(|c| c == "FCT0631");
+
+    let (code, found) = codes(&ground);
+    assert!(code == Some(1) && backup(&found), "each istiod has a root of its own: {found:?}");
+    ground.ok(&["certs", "generate"]);
+    ground.ok(&["certs", "install", "--yes"]);
+    let (code, found) = codes(&ground);
+    assert!(code == Some(8) && found == ["FCT0633"], "no Envoy can be asked here, nothing else is amiss: {found:?}");
+
+    let path = "/api/v1/namespaces/istio-system/configmaps/istio";
+    let mesh = |text: Value| {
+        ground.ask("remote", "PATCH", path, "application/merge-patch+json", Some(json!({ "data": { "mesh": text } })))
+    };
+    let taken = config(&ground)["data"]["mesh"].clone();
+    mesh(json!(mesh_text("kind3")));
+    let (code, found) = codes(&ground);
+    assert!(code == Some(1) && backup(&found), "the callers' trust domain is not taken: {found:?}");
+    mesh(taken);
+    assert_eq!(codes(&ground).0, Some(8));
+
+    let path = "/api/v1/namespaces/istio-system/secrets/cacerts";
+    let first = there(&ground, "remote", path)["data"].clone();
+    ground.ok(&["certs", "generate", "--dir", "another"]);
+    ground.ok(&["certs", "install", "--dir", "another", "--force", "--yes"]);
+    assert_eq!(codes(&ground).0, Some(8), "another root for both is as good");
+    ground.ask("remote", "PATCH", path, "application/merge-patch+json", Some(json!({ "data": first })));
+    let (code, found) = codes(&ground);
+    assert!(code == Some(1) && backup(&found), "the roots differ: {found:?}");
+}

@@ -58,7 +58,8 @@ fn of_need(need: &SecretNeed) -> Slot {
     Slot { party, namespace: need.namespace.clone(), name: need.name.clone() }
 }
 
-fn meshes(fleet: &Fleet) -> impl Iterator<Item = Slot> {
+/// The authority of every mesh.
+pub fn meshes(fleet: &Fleet) -> impl Iterator<Item = Slot> {
     fleet.clusters.values().filter_map(|c| {
         let namespace = c.istio.as_ref()?.namespace.to_string();
         let party = Party { cluster: c.name.clone(), role: Role::IstioCa };

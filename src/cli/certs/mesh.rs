@@ -1,11 +1,13 @@
 //! Whether the meshes of a fleet accept each other's workloads: roots and trust domains. What comes in: what is
-//! installed. What goes out: a row per ordered pair. Shared by `certs status`; no command itself.
+//! installed. What goes out: a row per ordered pair. Shared by `certs status` and `status`; no command itself.
 //! Two things must hold, each way: the root of the caller's authority is among the other's roots, and the caller's trust
 //! domain is the other's own or one of its aliases (istio/api, mesh/v1alpha1: `trustDomainAliases`).
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
-use super::material::{Installed, Slot};
+use super::material::{Installed, Slot, meshes};
 use crate::cluster::Want;
 use crate::compile::target::{Family, callers, family};
 use crate::manifest::World;
@@ -39,17 +41,61 @@ pub fn pairs(fleet: &Fleet, failovers: &[Failover], slots: &[Slot], world: &Worl
     let mut rows = Vec::new();
     for (caller, from) in &meshes {
         for (called, to) in meshes.iter().filter(|(c, _)| c.name != caller.name) {
-            let findings = match (away(world, &caller.name), away(world, &called.name)) {
-                (None, None) => {
-                    let needed = failovers.iter().any(|f| calls(fleet, f, &caller.name, &called.name));
-                    judged(world, (caller, from.installed(world)), (called, to.installed(world)), needed, now)
-                }
-                (why, other) => vec![unknown(why.or(other).unwrap_or_default())],
-            };
+            let needed = failovers.iter().any(|f| calls(fleet, f, &caller.name, &called.name));
+            let findings = pair(world, (caller, from), (called, to), needed, now);
             rows.push(PairRow { from: caller.name.to_string(), to: called.name.to_string(), findings });
         }
     }
     rows
+}
+
+/// One caller's mesh and those it calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Strangers {
+    /// Clusters whose Pods and its own do not accept each other, and why.
+    pub refused: BTreeMap<String, String>,
+    /// Why that could not be told of others.
+    pub unknown: Vec<String>,
+}
+
+/// What must be read to know the strangers of a fleet's meshes.
+pub fn wants_of_strangers(fleet: &Fleet) -> Vec<Want> {
+    meshes(fleet).map(|s| s.want()).chain(wants(fleet)).collect()
+}
+
+/// The clusters with a mesh that do not accept callers of this one, or are not accepted by them.
+pub fn strangers(fleet: &Fleet, caller: &ClusterName, world: &World, now: Timestamp) -> Strangers {
+    let slots: Vec<Slot> = meshes(fleet).collect();
+    let mut found = Strangers::default();
+    let (Some(own), Some(from)) = (fleet.clusters.get(caller), slots.iter().find(|s| s.cluster() == caller)) else {
+        return found;
+    };
+    for to in slots.iter().filter(|s| s.cluster() != caller) {
+        let Some(called) = fleet.clusters.get(to.cluster()) else { continue };
+        for finding in pair(world, (own, from), (called, to), true, now) {
+            match finding.severity {
+                Severity::Error => {
+                    found.refused.entry(called.name.to_string()).or_insert(format!("{} [{}]", finding.what, finding.code));
+                }
+                _ => found.unknown.push(finding.what),
+            }
+        }
+    }
+    found
+}
+
+/// One ordered pair, as far as both can be asked. `needed`: callers of the one do call the other.
+fn pair(
+    world: &World,
+    (caller, from): (&Cluster, &Slot),
+    (called, to): (&Cluster, &Slot),
+    needed: bool,
+    now: Timestamp,
+) -> Vec<Finding> {
+    match away(world, &caller.name).or(away(world, &called.name)) {
+        Some(why) => vec![unknown(why)],
+        None => judged(world, (caller, from.installed(world)), (called, to.installed(world)), needed, now),
+    }
 }
 
 /// Whether a failover of the mesh makes one cluster call another.

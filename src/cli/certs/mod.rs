@@ -4,7 +4,7 @@ mod generate;
 mod install;
 mod issue;
 mod material;
-mod mesh;
+pub(super) mod mesh;
 mod rotate;
 mod status;
 mod store;
