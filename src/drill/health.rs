@@ -61,30 +61,43 @@ impl std::fmt::Display for Proxies {
     }
 }
 
-/// What an Envoy said about one of its clusters.
+/// A service by Envoy's names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// The Envoy cluster whose first priority is the primary; its lower ones are backups.
+    pub primary: String,
+    /// Envoy clusters that are backups too: the further members of an aggregate.
+    pub backups: Vec<String>,
+}
+
+/// What an Envoy said about a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
-    /// Usable hosts of the first priority.
+    /// Usable hosts of the primary.
     pub usable: u32,
     /// Why the others are not used.
     pub why: Option<String>,
+    /// Usable hosts of all backups.
+    pub backups: u32,
+    /// Why none of them is, if so.
+    pub no_backup: Option<String>,
 }
 
-/// The answers to one question, by Envoy cluster; or why there was none.
+/// The answers to one question, by the Envoy cluster of the primary; or why there was none.
 pub type Answer = Result<BTreeMap<String, Said>, String>;
 
 /// Asks until stopped; every answer goes to `tell`. Reconnects by itself.
 pub async fn watch(
     clients: Clients,
     proxies: Proxies,
-    names: Vec<String>,
+    services: Vec<Service>,
     tell: mpsc::UnboundedSender<Answer>,
     stop: CancellationToken,
 ) {
     let asking = async {
         let mut connection = None;
         loop {
-            let asked = tokio::time::timeout(TIMEOUT, ask(&clients, &proxies, &names, &mut connection)).await;
+            let asked = tokio::time::timeout(TIMEOUT, ask(&clients, &proxies, &services, &mut connection)).await;
             let answer = asked.unwrap_or_else(|_| Err(anyhow::anyhow!("no answer within {} s", TIMEOUT.as_secs())));
             let failed = answer.is_err();
             let where_ = |e| format!("{proxies} could not be asked: {e:#}");
@@ -109,12 +122,12 @@ type Connection = SendRequest<Empty<Bytes>>;
 async fn ask(
     clients: &Clients,
     proxies: &Proxies,
-    names: &[String],
+    services: &[Service],
     connection: &mut Option<Connection>,
 ) -> anyhow::Result<BTreeMap<String, Said>> {
     let mut sender = match connection.take() {
         Some(sender) => sender,
-        None => connect(clients, proxies, names).await?,
+        None => connect(clients, proxies, services).await?,
     };
     sender.ready().await?;
     let request =
@@ -122,17 +135,20 @@ async fn ask(
     let body = sender.send_request(request).await?.into_body().collect().await?.to_bytes();
     let hosts = admin::hosts(&body)?;
     *connection = Some(sender);
-    Ok(said(&hosts, names))
+    Ok(said(&hosts, services))
 }
 
-async fn connect(clients: &Clients, proxies: &Proxies, names: &[String]) -> anyhow::Result<Connection> {
+async fn connect(clients: &Clients, proxies: &Proxies, services: &[Service]) -> anyhow::Result<Connection> {
     let client = clients.client(proxies.cluster.as_str()).await?;
     let address = match &proxies.which {
         Which::Gateway { namespace, selector } => {
             let pod = cluster::pod_behind(&client, namespace, selector).await?;
             PodAddress { namespace: namespace.clone(), pod, port: ADMIN_PORT }
         }
-        Which::Caller { namespaces } => caller(&client, namespaces, names).await?,
+        Which::Caller { namespaces } => {
+            let names: Vec<_> = services.iter().map(|s| s.primary.clone()).collect();
+            caller(&client, namespaces, &names).await?
+        }
     };
     let stream = cluster::open(&client, &address).await?;
     let (sender, driver) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
@@ -152,17 +168,26 @@ async fn caller(client: &kube::Client, namespaces: &[String], names: &[String]) 
     }
 }
 
-/// The part of an Envoy's answer that is about these clusters. One that Envoy does not know has no usable host.
-pub fn said(hosts: &[Host], names: &[String]) -> BTreeMap<String, Said> {
-    let of = |name: &String| {
-        let first: Vec<_> = hosts.iter().filter(|h| h.cluster == *name && h.priority == 0).collect();
-        let usable = first.iter().filter(|h| h.usable()).count();
-        let why = match first.iter().find(|h| !h.usable()) {
-            Some(host) => Some(host.failed.iter().map(|f| service::reason(*f)).collect::<Vec<_>>().join(", ")),
-            None if first.is_empty() => Some("no hosts left".to_string()),
-            None => None,
-        };
-        Said { usable: u32::try_from(usable).unwrap_or(u32::MAX), why }
+/// The part of an Envoy's answer that is about these services. One that Envoy does not know has no usable host.
+pub fn said(hosts: &[Host], services: &[Service]) -> BTreeMap<String, Said> {
+    let of = |service: &Service| {
+        let (first, lower): (Vec<&Host>, Vec<&Host>) =
+            hosts.iter().filter(|h| h.cluster == service.primary).partition(|h| h.priority == 0);
+        let members = hosts.iter().filter(|h| service.backups.contains(&h.cluster));
+        let (usable, why) = use_of(&first);
+        let (backups, no_backup) = use_of(&lower.into_iter().chain(members).collect::<Vec<_>>());
+        Said { usable, why, backups, no_backup: no_backup.filter(|_| backups == 0) }
     };
-    names.iter().map(|n| (n.clone(), of(n))).collect()
+    services.iter().map(|s| (s.primary.clone(), of(s))).collect()
+}
+
+/// How many hosts Envoy would use, and why not the others.
+fn use_of(hosts: &[&Host]) -> (u32, Option<String>) {
+    let usable = hosts.iter().filter(|h| h.usable()).count();
+    let why = match hosts.iter().find(|h| !h.usable()) {
+        Some(host) => Some(host.failed.iter().map(|f| service::reason(*f)).collect::<Vec<_>>().join(", ")),
+        None if hosts.is_empty() => Some("no hosts left".to_string()),
+        None => None,
+    };
+    (u32::try_from(usable).unwrap_or(u32::MAX), why)
 }

@@ -12,5 +12,6 @@ pub mod resolve;
 pub mod restore;
 pub mod run;
 pub mod state;
+pub mod watching;
 
 pub use run::{Drill, Event, Lane, Leftover, Outcome, run};

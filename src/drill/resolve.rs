@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::act::Ground;
-use super::health::{Proxies, Which};
+use super::health::{Proxies, Service, Which};
 use super::run::Lane;
+use super::watching::Watch;
 use crate::cluster::{self, Clients, Want, address};
 use crate::compile::gloo::names;
 use crate::compile::target::{Family, family, of_mesh};
@@ -358,19 +359,22 @@ fn with_path(url: &str, path: &str) -> String {
     format!("{}{path}", &url[..end])
 }
 
-/// Whose Envoy decides, and its name for the primary.
-fn watch(cluster: &Cluster, known: &Protected) -> (Proxies, String) {
-    let (which, name) = match &known.seat {
+/// Whose Envoy decides, and its names for the service.
+fn watch(cluster: &Cluster, known: &Protected) -> Watch {
+    let (which, service) = match &known.seat {
         Seat::Gateway { .. } => {
             let namespace = address::gloo_namespace(cluster).to_string();
-            (Which::Gateway { namespace, selector: PROXY_PODS.into() }, known.seat.envoy_name())
+            let service = Service { primary: known.seat.envoy_name(), backups: Vec::new() };
+            (Which::Gateway { namespace, selector: PROXY_PODS.into() }, service)
         }
         Seat::Sidecars { members, .. } => {
             let namespaces = cluster.namespaces.iter().map(ToString::to_string).collect();
-            (Which::Caller { namespaces }, members.first().cloned().unwrap_or_default())
+            let mut members = members.iter().cloned();
+            let primary = members.next().unwrap_or_default();
+            (Which::Caller { namespaces }, Service { primary, backups: members.collect() })
         }
     };
-    (Proxies { cluster: cluster.name.clone(), which }, name)
+    Watch { proxies: Proxies { cluster: cluster.name.clone(), which }, service }
 }
 
 /// The Deployments behind the primary's Service: what a fault breaks when the user names none.

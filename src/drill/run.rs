@@ -8,20 +8,20 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use futures::FutureExt;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio_util::sync::CancellationToken;
 
 use super::act::{self, Ground};
-use super::health::{self, Proxies};
 use super::journal::Journal;
 use super::lock;
 use super::restore;
+use super::watching::{self, Asked, Backup, Watch};
 use crate::model::duration::Millis;
 use crate::probe::load::Pace;
 use crate::probe::{self, Running};
-use crate::sim::analysis::{self, Health};
+use crate::sim::analysis;
 use crate::sim::fault::Fault;
 use crate::sim::scenario::Entry;
 use crate::sim::{Director, Ending, Marks, Micros, Observation, Run, Samples, Scenario, Step};
@@ -51,8 +51,8 @@ pub struct Lane {
     pub target: probe::Target,
     /// The labels of the primary; empty: whoever answers before the fault.
     pub primary: BTreeSet<String>,
-    /// Whose Envoy decides, and its name for the primary's cluster; or why it is not known.
-    pub watch: Result<(Proxies, String), String>,
+    /// Whose Envoy decides, or why it is not known.
+    pub watch: Result<Watch, String>,
     /// The gateway by which requests enter; none when a URL of the user's own says where they go.
     pub entry: Option<Entry>,
 }
@@ -83,6 +83,8 @@ pub struct Outcome {
     pub ending: Ending,
     /// When what was done.
     pub marks: Marks,
+    /// The zero of all marks, by the clock.
+    pub zero: jiff::Timestamp,
     /// Per lane.
     pub runs: Vec<Run>,
     /// What was left alone or could not be put back.
@@ -166,6 +168,7 @@ struct Stage<'a> {
     watching: CancellationToken,
     answers: Vec<Asked>,
     marks: Marks,
+    zero: jiff::Timestamp,
     primary: Vec<BTreeSet<String>>,
     /// Journal entries of the faults begun, in order.
     begun: Vec<Vec<usize>>,
@@ -187,10 +190,12 @@ impl<'a> Stage<'a> {
         let targets: Vec<_> = drill.lanes.iter().map(|l| l.target.clone()).collect();
         let samples: Shared = Arc::new(Mutex::new(vec![Samples::default(); targets.len()]));
         let mut running = probe::start(targets, pace);
+        let zero = jiff::Timestamp::now() - Duration::from_micros(running.now());
         let events = std::mem::replace(&mut running.events, mpsc::unbounded_channel().1);
         let collector = tokio::spawn(collect(events, samples.clone()));
         let watching = CancellationToken::new();
-        let answers = watches(drill, &running, &watching);
+        let watched = drill.lanes.iter().map(|l| l.watch.as_ref().ok());
+        let answers = watching::watches(&drill.ground.clients, watched, running.zero, &watching);
         Stage {
             stop,
             tell,
@@ -200,6 +205,7 @@ impl<'a> Stage<'a> {
             watching,
             answers,
             marks: Marks::default(),
+            zero,
             primary: drill.lanes.iter().map(|l| l.primary.clone()).collect(),
             begun: Vec::new(),
             remarks: Vec::new(),
@@ -285,7 +291,7 @@ impl<'a> Stage<'a> {
         Observation::Seen(seen)
     }
 
-    /// The pre-flight check: everybody answers, nothing fails, and it is the primary that answers.
+    /// The pre-flight check: everybody answers, nothing fails, it is the primary that answers, and a backup stands by.
     fn before(&self, samples: &[Samples], from: Micros, now: Micros) -> Observation {
         let nobody = BTreeSet::new();
         let lanes = self.drill.lanes.iter().zip(samples);
@@ -299,11 +305,17 @@ impl<'a> Stage<'a> {
                 seen.unwell.push(format!("{}: {who} answers before anything is broken, not only {not}", lane.name));
             }
         }
+        for (lane, backup) in self.answers.iter().flat_map(Asked::backups) {
+            if let Backup::Missing(why) = backup {
+                seen.unwell.push(format!("{}: no backup is ready: {why}", self.drill.lanes[lane].name));
+            }
+        }
         Observation::Seen(seen)
     }
 
     async fn inject(&mut self, journal: &mut Journal, fault: &Fault) -> Observation {
         self.primary_is_known();
+        self.backups_are_known();
         let first = journal.record.deeds.len();
         let prepared = match act::prepare(&self.drill.ground, fault).await {
             Ok(deeds) => deeds,
@@ -329,6 +341,19 @@ impl<'a> Stage<'a> {
                 Observation::Done
             }
             Err(e) => Observation::Failed(format!("{e:#}")),
+        }
+    }
+
+    /// Whether a backup stands by could not be told: said, and not taken for a yes.
+    fn backups_are_known(&mut self) {
+        if self.marks.broken.is_some() {
+            return;
+        }
+        for (lane, backup) in self.answers.iter().flat_map(Asked::backups).collect::<Vec<_>>() {
+            if let Backup::Unknown(why) = backup {
+                let name = &self.drill.lanes[lane].name;
+                self.remarks.push(format!("whether a backup of {name} was ready is not known: {why}"));
+            }
         }
     }
 
@@ -409,12 +434,9 @@ impl<'a> Stage<'a> {
             run.no_health = lane.watch.as_ref().err().cloned();
         }
         for asked in self.answers {
-            let heard = asked.answers.await.unwrap_or_default();
-            for (lane, name) in asked.lanes.into_iter().zip(asked.names) {
-                hear(&mut runs[lane], &name, &heard, &self.marks);
-            }
+            asked.tell(&mut runs, &self.marks).await;
         }
-        Outcome { ending, marks: self.marks, runs, remarks: self.remarks, journal }
+        Outcome { ending, marks: self.marks, zero: self.zero, runs, remarks: self.remarks, journal }
     }
 }
 
@@ -425,58 +447,5 @@ async fn collect(mut events: mpsc::UnboundedReceiver<probe::Event>, samples: Sha
             probe::Event::Ended { target, record } => samples[target].records.push(record),
             probe::Event::Missed { target, at } => samples[target].missed.push(at),
         }
-    }
-}
-
-/// Proxies that are asked for some lanes: which ones, their Envoy clusters, and what was said when.
-struct Asked {
-    lanes: Vec<usize>,
-    names: Vec<String>,
-    answers: tokio::task::JoinHandle<Vec<(Micros, health::Answer)>>,
-}
-
-/// One watcher for each set of proxies; it answers for all lanes they decide about.
-fn watches(drill: &Drill, load: &Running, stop: &CancellationToken) -> Vec<Asked> {
-    let mut by_proxies: BTreeMap<Proxies, (Vec<usize>, Vec<String>)> = BTreeMap::new();
-    for (index, lane) in drill.lanes.iter().enumerate() {
-        if let Ok((proxies, name)) = &lane.watch {
-            let entry = by_proxies.entry(proxies.clone()).or_default();
-            entry.0.push(index);
-            entry.1.push(name.clone());
-        }
-    }
-    let zero = load.zero;
-    let start = |(proxies, (lanes, names)): (Proxies, (Vec<usize>, Vec<String>))| {
-        let (tell, mut said) = mpsc::unbounded_channel();
-        tokio::spawn(health::watch(drill.ground.clients.clone(), proxies, names.clone(), tell, stop.clone()));
-        let answers = tokio::spawn(async move {
-            let mut all = Vec::new();
-            while let Some(answer) = said.recv().await {
-                let at = tokio::time::Instant::now().saturating_duration_since(zero).as_micros();
-                all.push((u64::try_from(at).unwrap_or(u64::MAX), answer));
-            }
-            all
-        });
-        Asked { lanes, names, answers }
-    };
-    by_proxies.into_iter().map(start).collect()
-}
-
-/// What was heard about one lane. If nothing was heard during the fault, why.
-fn hear(run: &mut Run, name: &str, heard: &[(Micros, health::Answer)], marks: &Marks) {
-    for (at, answer) in heard {
-        if let Ok(said) = answer
-            && let Some(said) = said.get(name)
-        {
-            run.health.push(Health { at: *at, usable: said.usable, why: said.why.clone() });
-        }
-    }
-    let (from, to) = (marks.fully_broken.unwrap_or(0), marks.healing.unwrap_or(marks.end));
-    let in_fault = |at: Micros| at >= from && at < to;
-    if !run.health.iter().any(|h| in_fault(h.at)) {
-        let why = heard.iter().find_map(|(at, a)| a.as_ref().err().filter(|_| in_fault(*at)));
-        run.no_health = Some(
-            why.cloned().unwrap_or_else(|| anyhow!("the gateway's Envoy was not asked during the fault").to_string()),
-        );
     }
 }

@@ -180,7 +180,7 @@ pub fn measure(run: &Run, marks: &Marks) -> Measured {
         cut_after_headers: samples.records.iter().filter(|r| r.failure().is_some() && !r.lost()).count() as u64,
         missed: samples.missed.len() as u64,
         failover: view.failover(marks),
-        failback: view.failback(marks),
+        failback: view.failback(run, marks),
         longest_silence: longest_silence(samples) / 1000,
         worst_second: worst_second(samples, broken),
         latency: latency(samples),
@@ -257,7 +257,7 @@ impl View<'_> {
         })
     }
 
-    fn failback(&self, marks: &Marks) -> Seconds {
+    fn failback(&self, run: &Run, marks: &Marks) -> Seconds {
         let Some(healing) = marks.healing else {
             return Seconds::NotSeen("nothing was healed".into());
         };
@@ -268,9 +268,15 @@ impl View<'_> {
             return Seconds::After(r.end().saturating_sub(healing) / 1000);
         }
         let seen = self.samples.between(healing, self.end).any(|r| self.by_primary(r));
-        Seconds::NotSeen(match seen {
-            true => "the primary answered again, but not alone before the load ended".into(),
-            false => "the primary did not answer again before the load ended".into(),
+        let kept_out = run.health.last().filter(|h| h.at >= healing && h.usable == 0).and_then(|h| h.why.as_deref());
+        Seconds::NotSeen(match (seen, kept_out) {
+            (true, _) => "the primary answered again, but not alone before the load ended".into(),
+            (false, Some(why)) => {
+                format!(
+                    "the Envoy that decides still kept the primary out when the load ended ({why}), which hides the failback"
+                )
+            }
+            (false, None) => "the primary did not answer again before the load ended".into(),
         })
     }
 

@@ -259,6 +259,12 @@ fn a_time_that_was_not_seen_is_a_reason() {
     assert_eq!(m.detection.reason(), Some("the gateway's Envoy was not asked during the fault"));
     let m = measured(|_| 0, |_| 0);
     assert_eq!(m.failover.reason(), Some("the primary went on answering: the fault did not reach it"));
+    // Two minutes of ejection outlast the load: it is the ejection that hides the failback, and that is the reason.
+    let (mut run, marks) = run(|_| 1, |_| 1);
+    let why = Some("ejected by outlier detection".to_string());
+    run.health.push(Health { at: marks.healing.unwrap() + 1, usable: 0, why });
+    let hidden = "the Envoy that decides still kept the primary out when the load ended (ejected by outlier detection), which hides the failback";
+    assert_eq!(measure(&run, &marks).failback.reason(), Some(hidden));
 }
 
 #[test]

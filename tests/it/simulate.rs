@@ -1,11 +1,12 @@
 //! Drills on a sandbox as they are typed: every fault, zero loss, Ctrl-C, SIGKILL and the way back, status meanwhile.
 //! (What happens when a drill is disturbed at any single step: simulate_disturbed.rs.)
 
-use std::process::Child;
+use std::process::{Child, Command};
 
 use serde_json::{Value, json};
 
-use crate::support::site::Site;
+use crate::support::kubectl;
+use crate::support::site::{Site, wait_until};
 
 const SCALE: [&str; 2] = ["--fault", "scale-to-zero"];
 
@@ -62,6 +63,25 @@ fn a_drill_loses_nothing_is_put_back_after_ctrl_c_and_after_a_kill() {
     assert!(String::from_utf8_lossy(&restored.stdout).contains("put back"));
     assert_eq!(site.journals(), 0);
     site.well();
+
+    // Nobody stands by: breaking the primary would be an outage of our making.
+    let scaled = ["--context", "gloo-fed-2", "scale", "deploy/echo-green", "--replicas=0"];
+    assert!(Command::new(kubectl()).arg("--kubeconfig").arg(&site.kubeconfig).args(scaled).status().unwrap().success());
+    wait_until("the backup is seen to be gone", || {
+        let out = site.run(&["status", "-f", "failctl.yaml", "-f", "shop.yaml", "--no-drift", "-ojson"]);
+        serde_json::from_slice::<Value>(&out.stdout).unwrap_or_default()["failovers"][0]["standing"] == "unhealthy"
+    });
+    let (run, said) = site.drilled(&SCALE, 8);
+    assert_eq!(
+        (run["ending"].as_str(), run["findings"][0]["code"].as_str()),
+        (Some("refused"), Some("FCT0610")),
+        "{run:#}"
+    );
+    assert!(
+        said.contains("not started: ") && said.contains("no backup is ready: ") && said.contains("--force"),
+        "{said}"
+    );
+    assert_eq!(site.answer(), "blue-pod");
 }
 
 #[test]
