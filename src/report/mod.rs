@@ -8,6 +8,7 @@ pub mod drill;
 pub mod membership;
 pub mod plan;
 pub mod status;
+mod status_text;
 pub mod table;
 pub mod traffic;
 

@@ -4,6 +4,7 @@ mod deregister;
 mod enroll;
 mod journal;
 mod list;
+mod needs;
 mod register;
 mod renew;
 mod roll;

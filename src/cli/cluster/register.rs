@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::enroll::{Wish, enroll};
+use super::enroll::enroll;
+use super::needs::Wish;
 use super::roll::{Roll, RollArgs};
 use crate::cli::Ctx;
 use crate::cli::road::{WriteArgs, duration};

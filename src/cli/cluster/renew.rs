@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::enroll::{Wish, enroll};
+use super::enroll::enroll;
+use super::needs::Wish;
 use super::register::lifetime;
 use super::roll::{Roll, RollArgs};
 use crate::cli::Ctx;

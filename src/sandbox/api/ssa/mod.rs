@@ -5,7 +5,9 @@
 //! habits (what is never owned, how a first apply meets an untracked object, how `kubectl apply` turns server-side).
 
 mod managers;
+mod misfits;
 pub mod path;
+mod reconcile;
 pub mod set;
 mod typed;
 mod update;
@@ -311,7 +313,7 @@ fn ignored(object: &Value, writer: &Writer<'_>) -> Set {
 }
 
 fn check_type(shape: &Shape, body: &Value) -> Result<(), Refused> {
-    let misfits = typed::misfits(shape.types(), shape.root(), body);
+    let misfits = misfits::misfits(shape.types(), shape.root(), body);
     let what = match misfits.as_slice() {
         [] => return Ok(()),
         [only] => only.clone(),
@@ -351,7 +353,7 @@ fn last_applied_fields(shape: &Shape, live: &Value, writer: &Writer<'_>) -> Set 
         return Set::default();
     };
     let (types, root) = (shape.types(), shape.root());
-    let fits = |object: &Value| typed::misfits(types, root, object).is_empty();
+    let fits = |object: &Value| misfits::misfits(types, root, object).is_empty();
     if applied.get("apiVersion").is_none_or(|v| v != writer.api_version) || !fits(&applied) || !fits(live) {
         return Set::default();
     }

@@ -1,15 +1,12 @@
 //! An object with its type: the fields it has, how two objects differ, merging one into another, taking fields out.
 //! Pure. The rules are those of Kubernetes' structured-merge-diff 4.
-//! One file although it is long: the four walks share their case analysis and are read against each other.
+//! One file: the four walks share their case analysis and are read against each other.
 
 use serde_json::{Map as Object, Value};
 
 use super::path::{Element, same};
 use super::set::Set;
-use crate::sandbox::api::schema::{Atom, Fit, List, Map, Merge, Scalar, TypeId, Types};
-
-/// What kept an object from being typed: `.spec.replicas: expected numeric …`, one per problem.
-pub(super) type Misfits = Vec<String>;
+use crate::sandbox::api::schema::{Atom, Fit, List, Map, Merge, TypeId, Types};
 
 /// A list or map of which nothing is there is a leaf: that keeps empty and absent apart.
 fn list(value: Option<&Value>) -> Option<&Vec<Value>> {
@@ -21,7 +18,7 @@ fn map(value: Option<&Value>) -> Option<&Object<String, Value>> {
 }
 
 /// The path element of a list's item.
-fn element(types: &Types, list: &List, item: &Value) -> Result<Element, String> {
+pub(super) fn element(types: &Types, list: &List, item: &Value) -> Result<Element, String> {
     match &list.merge {
         Merge::Atomic => Err("invalid indexing of non-associative list".into()),
         Merge::Set => match item {
@@ -421,157 +418,5 @@ fn without_below(types: &Types, id: Option<TypeId>, value: &Value, gone: &Set) -
             }
             if kept.is_empty() { Value::Null } else { Value::Object(kept) }
         }
-    }
-}
-
-/// Checks that an object is of its type.
-pub(super) fn misfits(types: &Types, id: TypeId, value: &Value) -> Misfits {
-    let mut found = Vec::new();
-    check(types, id, value, "", &mut found);
-    found
-}
-
-fn check(types: &Types, id: TypeId, value: &Value, path: &str, found: &mut Misfits) {
-    let say =
-        |found: &mut Misfits, what: String| found.push(if path.is_empty() { what } else { format!("{path}: {what}") });
-    match types.atom(id).fitting(Some(value)) {
-        Fit::Scalar(kind) => {
-            if let Some(what) = scalar_misfit(kind, value) {
-                say(found, what);
-            }
-        }
-        Fit::List(list) => match value {
-            Value::Null => {}
-            Value::Array(items) => check_list(types, list, items, path, found),
-            other => say(found, format!("expected list, got {}", go_pointer(other))),
-        },
-        Fit::Map(map) => match value {
-            Value::Null => {}
-            Value::Object(fields) => {
-                for (key, inner) in fields {
-                    match map.type_of(key) {
-                        Some(ty) => check(types, ty, inner, &format!("{path}.{key}"), found),
-                        None => found.push(format!("{path}.{key}: field not declared in schema")),
-                    }
-                }
-            }
-            other => say(found, format!("expected map, got {}", go_pointer(other))),
-        },
-    }
-}
-
-fn check_list(types: &Types, list: &List, items: &[Value], path: &str, found: &mut Misfits) {
-    let mut seen: Vec<Element> = Vec::new();
-    for (i, item) in items.iter().enumerate() {
-        let e = match list.merge {
-            Merge::Atomic => Element::Index(i64::try_from(i).unwrap_or(i64::MAX)),
-            _ => match element(types, list, item) {
-                Ok(e) => e,
-                Err(why) => {
-                    let what = format!("element {i}: {why}");
-                    found.push(if path.is_empty() { what } else { format!("{path}: {what}") });
-                    return;
-                }
-            },
-        };
-        if list.merge != Merge::Atomic && seen.contains(&e) {
-            found.push(format!("{path}: duplicate entries for key {e}"));
-        }
-        check(types, list.element, item, &format!("{path}{e}"), found);
-        seen.push(e);
-    }
-}
-
-fn scalar_misfit(kind: Scalar, value: &Value) -> Option<String> {
-    if value.is_null() {
-        return None;
-    }
-    match kind {
-        Scalar::Int32 | Scalar::Int64 | Scalar::Double if !value.is_number() => {
-            let got = match value {
-                Value::String(_) => "string",
-                Value::Bool(_) => "bool",
-                Value::Array(_) => "[]interface {}",
-                _ => "map[string]interface {}",
-            };
-            Some(format!("expected numeric (int or float), got {got}"))
-        }
-        Scalar::String | Scalar::Bytes if !value.is_string() => {
-            let shown = value.to_string();
-            Some(format!("expected string, got &value.valueUnstructured{{Value:{shown}}}"))
-        }
-        Scalar::Bool if !value.is_boolean() => Some(format!("expected boolean, got {}", go_pointer(value))),
-        _ if value.is_array() || value.is_object() => Some(format!("expected any scalar, got {}", go_pointer(value))),
-        _ => None,
-    }
-}
-
-/// A value as Go prints the pointer that holds it.
-fn go_pointer(value: &Value) -> String {
-    fn go(value: &Value) -> String {
-        match value {
-            Value::Null => "<nil>".into(),
-            Value::String(s) => s.clone(),
-            Value::Array(items) => format!("[{}]", items.iter().map(go).collect::<Vec<_>>().join(" ")),
-            Value::Object(fields) => {
-                let mut fields: Vec<String> = fields.iter().map(|(k, v)| format!("{k}:{}", go(v))).collect();
-                fields.sort();
-                format!("map[{}]", fields.join(" "))
-            }
-            other => other.to_string(),
-        }
-    }
-    format!("&{{{}}}", go(value))
-}
-
-/// A set written under an older schema, where what is atomic today was granular: its fields become the whole.
-pub(super) fn reconciled(types: &Types, id: TypeId, set: &Set) -> Set {
-    let (mut remove, mut add) = (Set::default(), Set::default());
-    reconcile(types, Some(id), Some(set), false, &mut Vec::new(), &mut remove, &mut add);
-    if remove.is_empty() && add.is_empty() {
-        return set.clone();
-    }
-    set.recursive_difference(&remove).union(&add)
-}
-
-fn reconcile(
-    types: &Types,
-    id: Option<TypeId>,
-    set: Option<&Set>,
-    whole: bool,
-    path: &mut Vec<Element>,
-    remove: &mut Set,
-    add: &mut Set,
-) {
-    let Some(id) = id else { return };
-    let mut collapse = |path: &[Element]| {
-        remove.insert(path);
-        add.insert(path);
-    };
-    let next = match types.atom(id).fitting(None) {
-        Fit::Scalar(_) => return,
-        Fit::List(list) if !whole && list.merge == Merge::Atomic => return collapse(path),
-        Fit::Map(map) if map.fields.is_empty() && map.element == Some(Types::DEDUCED) => return,
-        Fit::Map(map) if !whole && map.atomic => {
-            if set.is_some_and(|s| !s.is_empty()) {
-                collapse(path);
-            }
-            return;
-        }
-        fit => fit,
-    };
-    let Some(set) = set else { return };
-    let levels: std::collections::BTreeSet<&Element> = set.members.iter().chain(set.children.keys()).collect();
-    for element in levels {
-        let ty = match (&next, element) {
-            (Fit::List(list), _) => Some(list.element),
-            (Fit::Map(map), Element::Field(name)) => map.type_of(name),
-            (Fit::Map(map), _) => map.element,
-            (Fit::Scalar(_), _) => None,
-        };
-        let below = set.children.get(element);
-        path.push(element.clone());
-        reconcile(types, ty, below, set.members.contains(element) && below.is_none(), path, remove, add);
-        path.pop();
     }
 }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::managers::{Manager, Managers, Owned};
 use super::path::same;
+use super::reconcile;
 use super::set::Set;
 use super::typed::{self, Comparison};
 use crate::sandbox::api::schema::Shape;
@@ -128,7 +129,7 @@ impl Updater<'_> {
 
     fn reconcile(&self, managed: &mut Managers) {
         for owned in managed.values_mut() {
-            owned.set = typed::reconciled(self.shape.types(), self.shape.root(), &owned.set);
+            owned.set = reconcile::reconciled(self.shape.types(), self.shape.root(), &owned.set);
         }
     }
 }
