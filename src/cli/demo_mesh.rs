@@ -4,14 +4,15 @@
 use serde_json::{Value, json};
 
 use super::demo_stage::Stage;
-use super::demo_story::{Fault, Pace, documents, drill_file, moved, step, stream};
+use super::demo_story::{Fault, Pace, documents, drill_file, moved, step, stream, traffic};
 use crate::error::Failure;
 use crate::report::drill::RunReport;
 use crate::sandbox::sample::Sample;
 use crate::sandbox::stack::Stack;
 use crate::sim::Expected;
 
-const ARTICLE: &str = include_str!("../../templates/sample/mesh-article.yaml");
+/// Service Mesh Hub's documents of the article.
+pub const ARTICLE: &str = include_str!("../../templates/sample/mesh-article.yaml");
 const SHOP: &str = include_str!("../../templates/sample/mesh-failover.yaml");
 
 /// The article's clusters that serve; nothing manages them here.
@@ -21,6 +22,9 @@ const NAMESPACE: &str = "shop";
 const HOST: &str = "shop.example";
 /// What every drill and status is about.
 const ABOUT: &str = "-f failctl.yaml -f shop.yaml -f article.yaml -f kind2=kind2.yaml -f kind3=kind3.yaml";
+
+/// Requests that were lost in the run the article tells of, and all of them.
+pub const ARTICLE_LOST: (u64, u64) = (15, 7712);
 
 /// The faults, in order.
 pub const FAULTS: [Fault; 3] = [
@@ -100,7 +104,8 @@ pub fn applications(stage: &mut Stage<'_>) -> Result<(), Failure> {
     stage.must("apply -f kind2=kind2.yaml -f kind3=kind3.yaml --yes --wait")
 }
 
-fn namespaces() -> Vec<Value> {
+/// Namespaces with sidecars for both Bookinfos.
+pub fn namespaces() -> Vec<Value> {
     let one = |name: &str| {
         json!({"apiVersion": "v1", "kind": "Namespace",
             "metadata": {"name": name, "labels": {"istio-injection": "enabled"}}})
@@ -139,14 +144,7 @@ pub fn status(stage: &mut Stage<'_>, what: &str) -> Result<(), Failure> {
     stage.run(&format!("status {ABOUT} --no-drift")).map(drop)
 }
 
-/// Who called whom, by the certificates both sides showed.
-pub fn traffic(stage: &mut Stage<'_>, what: &str) -> Result<(), Failure> {
-    stage.chapter(&format!("Who answered productpage, {what}: from the sidecars' own access logs"))?;
-    stage.run(&format!("traffic {ABOUT} reviews-failover"))?;
-    stage.run(&format!("traffic {ABOUT} shop-reviews")).map(drop)
-}
-
-/// One fault under load.
+/// One fault under load, and who answered: by the certificates both sides showed.
 pub fn drill(stage: &mut Stage<'_>, fault: Fault, pace: Pace) -> Result<Vec<RunReport>, Failure> {
     let target = |policy: &str, failover: &str, host: Option<&str>| {
         let answers = json!({"pattern": "\"clustername\": *\"([^\"]+)\"", "primary": ["kind2"]});
@@ -157,7 +155,9 @@ pub fn drill(stage: &mut Stage<'_>, fault: Fault, pace: Pace) -> Result<Vec<RunR
         target
     };
     let targets = [target("article", "reviews-failover", None), target("recommended", "shop-reviews", Some(HOST))];
-    drill_file(stage, fault, pace, &targets, ABOUT)
+    let runs = drill_file(stage, fault, pace, &targets, ABOUT)?;
+    traffic(stage, &runs, ABOUT, &["reviews-failover", "shop-reviews"])?;
+    Ok(runs)
 }
 
 /// Everything failctl wrote, taken back.

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
+use super::demo_turns::{self, Turn, What};
 use super::{Ctx, Global, simulate};
 use crate::error::{Exit, Failure};
 use crate::report::drill::RunReport;
@@ -34,11 +35,31 @@ pub struct Stage<'a> {
     name: String,
     sandbox: Option<(PathBuf, CancellationToken, tokio::task::JoinHandle<anyhow::Result<()>>)>,
     step: usize,
+    /// Where turns are taken, when other stories are told at the same time.
+    turns: Option<PathBuf>,
+    /// The turn of coming up; it ends with the first drill.
+    coming_up: Option<Turn>,
+}
+
+/// The Envoy to run, fetched once if need be.
+pub async fn envoy(ui: &Ui, named: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    let mut told = false;
+    let mut progress = |_| {
+        if !std::mem::replace(&mut told, true) {
+            ui.say("fetching Envoy into failctl's cache (once)");
+        }
+    };
+    Ok(envoy_binary::find(&Places::of_environment(named), &mut progress).await?.path)
 }
 
 impl<'a> Stage<'a> {
-    /// Finds what is needed; starts nothing yet.
-    pub fn open(ctx: &'a Ctx, envoy: Option<PathBuf>, keep: bool) -> Result<Stage<'a>, Failure> {
+    /// Finds what is needed; starts nothing yet. `turns`: where turns are taken, if others are there.
+    pub fn open(
+        ctx: &'a Ctx,
+        envoy: Option<PathBuf>,
+        keep: bool,
+        turns: Option<PathBuf>,
+    ) -> Result<Stage<'a>, Failure> {
         let internal = |e: std::io::Error| Failure::new(Exit::Internal, e);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(internal)?;
         let interrupted = Arc::new(AtomicBool::new(false));
@@ -47,13 +68,7 @@ impl<'a> Stage<'a> {
             crate::cluster::stop_on_ctrl_c().cancelled().await;
             flag.store(true, Ordering::SeqCst);
         });
-        let mut told = false;
-        let mut progress = |_| {
-            if !std::mem::replace(&mut told, true) {
-                ctx.ui.say("fetching Envoy into failctl's cache (once)");
-            }
-        };
-        let envoy = runtime.block_on(envoy_binary::find(&Places::of_environment(envoy), &mut progress))?.path;
+        let envoy = runtime.block_on(self::envoy(&ctx.ui, envoy))?;
         let documents = tempfile::Builder::new().prefix("failctl-demo-").tempdir().map_err(internal)?;
         let before = std::env::current_dir().ok();
         std::env::set_current_dir(documents.path()).map_err(internal)?;
@@ -68,6 +83,8 @@ impl<'a> Stage<'a> {
             name: format!("demo-{}", std::process::id()),
             sandbox: None,
             step: 0,
+            turns,
+            coming_up: None,
         })
     }
 
@@ -112,8 +129,10 @@ impl<'a> Stage<'a> {
     }
 
     /// Runs `failctl simulate` and returns what it measured.
-    pub fn simulate(&self, line: &str) -> Result<Vec<RunReport>, Failure> {
+    pub fn simulate(&mut self, line: &str) -> Result<Vec<RunReport>, Failure> {
         self.check()?;
+        self.coming_up = None;
+        let _turn = demo_turns::take(self.turns.as_ref(), What::Drill, || self.check())?;
         self.say(format!("\n$ failctl {line}"));
         let super::Command::Simulate(args) = super::parse(&words(line))?.command else {
             return Err(Failure::because(Exit::Internal, format!("`{line}` is not a drill")));
@@ -135,6 +154,7 @@ impl<'a> Stage<'a> {
 
     /// Starts the sandbox in this process.
     pub fn start(&mut self, clusters: &str, stack: Stack) -> Result<(), Failure> {
+        self.coming_up = Some(demo_turns::take(self.turns.as_ref(), What::Boot, || self.check())?);
         let dir = sandbox::record::directory(&self.name).map_err(|e| Failure::new(Exit::Missing, e))?;
         let executable = std::env::current_exe().map_err(|e| Failure::new(Exit::Internal, e))?;
         let specs = cluster::parse(clusters).map_err(|e| Failure::because(Exit::Internal, e.join("; ")))?;

@@ -14,7 +14,8 @@ use crate::yaml;
 const BLUE: &str = include_str!("../../templates/sample/blue.yaml");
 const GREEN: &str = include_str!("../../templates/sample/green.yaml");
 const GUIDE_LOCAL: &str = include_str!("../../templates/sample/guide-local.yaml");
-const GUIDE_REMOTE: &str = include_str!("../../templates/sample/guide-remote.yaml");
+/// The guide's failover gateway, which any backup needs.
+pub const GUIDE_REMOTE: &str = include_str!("../../templates/sample/guide-remote.yaml");
 const SHOP: &str = include_str!("../../templates/sample/failover.yaml");
 
 /// The port of failctl's own failover gateway: the guide's has 15443 on the same proxies.
@@ -22,7 +23,7 @@ const OWN_PORT: u16 = 15444;
 /// The clusters of the guide, under its contexts.
 const CLUSTERS: &str = "local=gloo-fed,remote=gloo-fed-2";
 /// The namespace of the second pair of applications.
-const NAMESPACE: &str = "shop";
+pub const NAMESPACE: &str = "shop";
 
 /// One fault of the story.
 #[derive(Clone, Copy, Debug)]
@@ -109,7 +110,11 @@ pub fn clusters(stage: &mut Stage<'_>) -> Result<(), Failure> {
     stage.say("Real Envoys, an API server per cluster that kubectl accepts, pods with addresses of their own.");
     stage.say(format!("\n$ failctl sandbox up --clusters {CLUSTERS}"));
     stage.start(CLUSTERS, Stack::Gloo)?;
-    // The fleet document of the sandbox, with a port for failctl's own failover gateway beside the guide's.
+    own_port(stage)
+}
+
+/// The fleet document of the sandbox, with a port for failctl's own failover gateway beside the guide's.
+pub fn own_port(stage: &Stage<'_>) -> Result<(), Failure> {
     let text = std::fs::read_to_string("failctl.yaml").map_err(|e| Failure::new(Exit::Internal, e))?;
     let mut fleet = first(&text)?;
     for cluster in fleet.pointer_mut("/spec/clusters").and_then(Value::as_array_mut).into_iter().flatten() {
@@ -137,14 +142,18 @@ pub fn article(stage: &mut Stage<'_>) -> Result<(), Failure> {
     stage.chapter(
         "The article's configuration: the guide's certificates, gateway, health check, FailoverScheme, route",
     )?;
+    guide(stage, documents(GUIDE_LOCAL)?, documents(GUIDE_REMOTE)?)?;
+    stage.must("apply -f local=guide-local.yaml -f remote=guide-remote.yaml --yes --wait")?;
+    stage.must("route add --cluster local --path-prefix / --dest-name default-service-blue-10000 --yes")
+}
+
+/// Writes the guide's documents for both sides with certificates in them, and the FailoverScheme alone.
+pub fn guide(stage: &Stage<'_>, local: Vec<Value>, remote: Vec<Value>) -> Result<(), Failure> {
     let (server, client) = (self_signed()?, self_signed()?);
     // The guide gives the server the client's certificate as its authority, and the client none at all.
     let downstream = tls(&server, Some(&client.certificate));
     let upstream = tls(&client, None);
-    for (file, text, secret) in
-        [("guide-remote.yaml", GUIDE_REMOTE, downstream), ("guide-local.yaml", GUIDE_LOCAL, upstream)]
-    {
-        let mut all = documents(text)?;
+    for (file, mut all, secret) in [("guide-remote.yaml", remote, downstream), ("guide-local.yaml", local, upstream)] {
         for document in all.iter_mut().filter(|d| d["kind"] == "Secret") {
             document["data"] = secret.clone();
         }
@@ -154,8 +163,7 @@ pub fn article(stage: &mut Stage<'_>) -> Result<(), Failure> {
             stage.write("scheme.yaml", &stream(&scheme))?;
         }
     }
-    stage.must("apply -f local=guide-local.yaml -f remote=guide-remote.yaml --yes --wait")?;
-    stage.must("route add --cluster local --path-prefix / --dest-name default-service-blue-10000 --yes")
+    Ok(())
 }
 
 /// What failctl compiles.
@@ -215,6 +223,19 @@ fn scenario(fault: Fault, pace: Pace, targets: &[Value]) -> Value {
             "expected": fault.expected,
         },
     })
+}
+
+/// Who called the services of a mesh before the fault of a drill and from it on, from the sidecars' own access logs.
+pub fn traffic(stage: &Stage<'_>, runs: &[RunReport], about: &str, failovers: &[&str]) -> Result<(), Failure> {
+    let Some(fault) = runs.first().and_then(|r| r.injected.as_deref()) else { return Ok(()) };
+    let at: jiff::Timestamp = fault.parse().map_err(|e: jiff::Error| Failure::new(Exit::Internal, e))?;
+    // As long before the fault as a warm-up is at least.
+    let since = jiff::Timestamp::now().as_second() - at.as_second() + 2;
+    stage.say("\nWho answered productpage, before the fault and from it on: from the sidecars' own access logs");
+    for failover in failovers {
+        stage.run(&format!("traffic {about} {failover} --since {since}s --split {fault}"))?;
+    }
+    Ok(())
 }
 
 /// Everything failctl wrote, taken back.

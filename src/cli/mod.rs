@@ -14,6 +14,8 @@ mod demo_layers;
 mod demo_mesh;
 mod demo_stage;
 mod demo_story;
+mod demo_together;
+mod demo_turns;
 pub mod documents;
 pub mod output;
 pub mod picture;

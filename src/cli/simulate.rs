@@ -187,13 +187,8 @@ async fn one(
     stop: &CancellationToken,
 ) -> Result<(Vec<RunReport>, Exit), Failure> {
     let names: Vec<_> = resolved.lanes.iter().map(|l| l.name.clone()).collect();
-    let title = |(lane, policy): (&Lane, String)| Title {
-        story: story.to_string(),
-        target: lane.name.clone(),
-        policy,
-        entry: lane.entry.clone(),
-    };
-    let titles: Vec<_> = resolved.lanes.iter().zip(resolved.policies).map(title).collect();
+    let named = |lane: &Lane| (lane.name.clone(), lane.entry.clone());
+    let named: Vec<_> = resolved.lanes.iter().map(named).zip(resolved.policies).collect();
     let drill = Drill {
         scenario: scenario.clone(),
         ground: resolved.ground,
@@ -211,8 +206,9 @@ async fn one(
         ctx.ui.say("  hint: nothing was broken; `failctl status` says more, --force starts anyway");
     }
     let (ending, marks) = (&outcome.ending, &outcome.marks);
+    let title = |((target, entry), policy)| Title { story: story.to_string(), target, policy, entry, zero: outcome.zero };
     let runs: Vec<_> =
-        titles.into_iter().zip(&outcome.runs).map(|(t, run)| report::run(t, &scenario, ending, marks, run)).collect();
+        named.into_iter().map(title).zip(&outcome.runs).map(|(t, run)| report::run(t, &scenario, ending, marks, run)).collect();
     if let Some(journal) = &outcome.journal {
         ctx.ui.say(format!("error: not everything was put back; what is left is in {}", journal.display()));
         ctx.ui.say("  hint: `failctl simulate restore` tries again");

@@ -29,6 +29,9 @@ pub struct Args {
     /// Only requests that ended within this time (default: all that the logs keep)
     #[arg(long, value_parser = Millis::parse)]
     pub since: Option<Millis>,
+    /// Count requests that began before this moment (RFC 3339) and those from it on apart
+    #[arg(long, value_name = "TIME")]
+    pub split: Option<jiff::Timestamp>,
     /// Documents: the fleet and its failovers
     #[command(flatten)]
     pub documents: DocumentArgs,
@@ -42,7 +45,7 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
     let documents = args.documents.load(ctx)?;
     let chosen = choose(resolve::protected(&documents), args.failover.as_deref())?;
     let ground = Ground::of(ctx, documents)?;
-    let report = ctx.block_on(traffic(&ground, &chosen, args.since))??;
+    let report = ctx.block_on(traffic(&ground, &chosen, args.since, args.split))??;
     print(ctx, args.output, &report, || report.text())?;
     Ok(if report.callers.is_empty() { Exit::Unknown } else { Exit::Ok })
 }
@@ -65,7 +68,7 @@ fn choose(all: Vec<Protected>, name: Option<&str>) -> Result<Protected, Failure>
     }
 }
 
-async fn traffic(ground: &Ground, chosen: &Protected, since: Option<Millis>) -> Result<TrafficReport, Failure> {
+async fn traffic(ground: &Ground, chosen: &Protected, since: Option<Millis>, split: Option<jiff::Timestamp>) -> Result<TrafficReport, Failure> {
     let Seat::Sidecars { aggregate, members } = &chosen.seat else {
         return Err(Failure::because(Exit::Internal, "a failover of a mesh is decided in sidecars"));
     };
@@ -90,6 +93,6 @@ async fn traffic(ground: &Ground, chosen: &Protected, since: Option<Millis>) -> 
         }
     }
     let clusters: BTreeSet<String> = members.iter().chain([aggregate]).cloned().collect();
-    let rows = count(texts.iter().flat_map(|t| t.lines()), &clusters);
+    let rows = count(texts.iter().flat_map(|t| t.lines()), &clusters, split);
     Ok(TrafficReport::new(chosen.name.clone(), read, unread, rows))
 }

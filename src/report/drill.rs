@@ -13,7 +13,7 @@ use crate::judge::drill::{Finding, OUTAGE_MS, Verdict, findings, lost_entry, ver
 use crate::sim::analysis::{Seconds, Timestamps, measure};
 use crate::sim::scenario::Entry;
 use crate::sim::timeline::{self, Second};
-use crate::sim::{Ending, Expected, Marks, Run, Scenario};
+use crate::sim::{Ending, Expected, Marks, Micros, Run, Scenario};
 
 /// Everything one call of `simulate` or `demo` showed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -51,6 +51,8 @@ pub struct RunReport {
     pub outcome: &'static str,
     /// Whether that is what was expected.
     pub verdict: Verdict,
+    /// When the (last) fault began to be injected, RFC 3339.
+    pub injected: Option<String>,
     /// How the drill ended: `completed`, `refused`, `broken` or `interrupted`.
     pub ending: &'static str,
     /// Everything that was looked at.
@@ -119,6 +121,8 @@ pub struct Title {
     pub policy: String,
     /// The gateway by which its requests enter, where that is known.
     pub entry: Option<Entry>,
+    /// The zero of all marks, by the clock.
+    pub zero: jiff::Timestamp,
 }
 
 /// A run → its report.
@@ -143,6 +147,7 @@ pub fn run(title: Title, scenario: &Scenario, ending: &Ending, marks: &Marks, ru
             (false, _) => "loss",
         },
         verdict: verdict(&findings),
+        injected: marks.fully_broken.map(|at| clock(title.zero, at)),
         ending: match ending {
             Ending::Completed => "completed",
             Ending::Refused(_) => "refused",
@@ -171,6 +176,11 @@ pub fn run(title: Title, scenario: &Scenario, ending: &Ending, marks: &Marks, ru
         marks: m.marks,
         answered_per_second: seconds,
     }
+}
+
+fn clock(zero: jiff::Timestamp, at: Micros) -> String {
+    let at = zero + std::time::Duration::from_micros(at);
+    at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }
 
 /// Runs → the report over all.

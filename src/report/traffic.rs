@@ -29,10 +29,23 @@ pub struct TrafficReport {
     pub rows: Vec<TrafficRow>,
 }
 
+/// The side of a moment on which a request began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum When {
+    /// Before it.
+    Before,
+    /// At it, or after.
+    After,
+}
+
 /// Requests that ended alike.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TrafficRow {
+    /// On which side of the moment they began, where one was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub when: Option<When>,
     /// How many.
     pub requests: u64,
     /// The status the caller got; 0: the caller went away.
@@ -49,6 +62,8 @@ pub struct TrafficRow {
 #[derive(Deserialize)]
 struct Line {
     #[serde(default)]
+    time: Option<jiff::Timestamp>,
+    #[serde(default)]
     direction: String,
     #[serde(default)]
     cluster: Option<String>,
@@ -62,19 +77,28 @@ struct Line {
     target_version: Option<String>,
 }
 
-/// Counts the outbound requests to Envoy clusters of these names. Lines that are no access log are passed over.
-pub fn count<'a>(lines: impl IntoIterator<Item = &'a str>, clusters: &BTreeSet<String>) -> Vec<TrafficRow> {
-    type Ends = (Option<String>, Option<String>, Option<String>, u16);
+/// Counts the outbound requests to Envoy clusters of these names, those before and after a moment apart if one is named.
+/// Lines that are no access log are passed over.
+pub fn count<'a>(
+    lines: impl IntoIterator<Item = &'a str>,
+    clusters: &BTreeSet<String>,
+    moment: Option<jiff::Timestamp>,
+) -> Vec<TrafficRow> {
+    type Ends = (Option<When>, Option<String>, Option<String>, Option<String>, u16);
     let mut counts: BTreeMap<Ends, u64> = BTreeMap::new();
     let known = |text: Option<String>| text.filter(|t| !t.is_empty() && t != "-");
     for line in lines.into_iter().filter_map(|l| serde_json::from_str::<Line>(l).ok()) {
         if line.direction != "outbound" || !line.cluster.is_some_and(|c| clusters.contains(&c)) {
             continue;
         }
-        let ends = (known(line.source_principal), known(line.target_principal), known(line.target_version), line.code);
+        let side = |moment| line.time.map(|t| if t < moment { When::Before } else { When::After });
+        let when = moment.and_then(side);
+        let ends =
+            (when, known(line.source_principal), known(line.target_principal), known(line.target_version), line.code);
         *counts.entry(ends).or_default() += 1;
     }
-    let row = |((source_principal, target_principal, target_version, code), requests)| TrafficRow {
+    let row = |((when, source_principal, target_principal, target_version, code), requests)| TrafficRow {
+        when,
         requests,
         code,
         source_principal,
@@ -95,13 +119,21 @@ impl TrafficReport {
         let dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
         let mut text = match self.rows.is_empty() {
             true => format!("nobody called {} in what the logs keep\n", self.failover),
-            false => table(
-                ["REQUESTS", "CODE", "SOURCE PRINCIPAL", "TARGET PRINCIPAL", "VERSION"],
-                self.rows.iter().map(|r| {
-                    let (source, target) = (dash(&r.source_principal), dash(&r.target_principal));
-                    vec![r.requests.to_string(), r.code.to_string(), source, target, dash(&r.target_version)]
-                }),
-            ),
+            false => {
+                let split = self.rows.iter().any(|r| r.when.is_some());
+                let mut header = vec!["REQUESTS", "CODE", "SOURCE PRINCIPAL", "TARGET PRINCIPAL", "VERSION"];
+                split.then(|| header.insert(0, "WHEN"));
+                table(
+                    header,
+                    self.rows.iter().map(|r| {
+                        let when = r.when.map_or("-", |w| if w == When::Before { "before" } else { "after" });
+                        let (source, target) = (dash(&r.source_principal), dash(&r.target_principal));
+                        let counted = [r.requests.to_string(), r.code.to_string()];
+                        let named = [source, target, dash(&r.target_version)];
+                        split.then(|| when.to_string()).into_iter().chain(counted).chain(named).collect::<Vec<_>>()
+                    }),
+                )
+            }
         };
         self.unread.iter().for_each(|why| text += &format!("not read: {}\n", super::table::clean(why)));
         text
@@ -128,11 +160,25 @@ mod tests {
             line("outbound", "other", 200, local, "v1"),
             "[2026-01-01] starting main dispatch loop".to_string(),
         ];
-        let rows = count(lines.iter().map(String::as_str), &["a".to_string()].into());
+        let rows = count(lines.iter().map(String::as_str), &["a".to_string()].into(), None);
         let told: Vec<_> = rows
             .iter()
             .map(|r| (r.requests, r.code, r.target_principal.as_deref(), r.target_version.as_deref()))
             .collect();
         assert_eq!(told, [(1, 503, None, None), (2, 200, Some(local), Some("v1"))]);
+    }
+
+    #[test]
+    fn a_moment_parts_the_requests_that_began_before_it_from_the_others() {
+        let line = |time: &str| {
+            serde_json::json!({"direction": "outbound", "cluster": "a", "code": 200, "time": time}).to_string()
+        };
+        let lines = ["2026-01-01T00:00:00.999Z", "2026-01-01T00:00:01.000Z", "2026-01-01T00:00:02.000Z"].map(line);
+        let moment = Some("2026-01-01T00:00:01Z".parse().unwrap());
+        let rows = count(lines.iter().map(String::as_str), &["a".to_string()].into(), moment);
+        let told: Vec<_> = rows.iter().map(|r| (r.when, r.requests)).collect();
+        assert_eq!(told, [(Some(When::Before), 1), (Some(When::After), 2)]);
+        let text = TrafficReport::new("a".into(), vec![], vec![], rows).text();
+        assert!(text.starts_with("WHEN    REQUESTS"), "{text}");
     }
 }
