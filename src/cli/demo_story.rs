@@ -230,10 +230,10 @@ pub fn traffic(stage: &Stage<'_>, runs: &[RunReport], about: &str, failovers: &[
     let Some(fault) = runs.first().and_then(|r| r.injected.as_deref()) else { return Ok(()) };
     let at: jiff::Timestamp = fault.parse().map_err(|e: jiff::Error| Failure::new(Exit::Internal, e))?;
     // As long before the fault as a warm-up is at least.
-    let since = jiff::Timestamp::now().as_second() - at.as_second() + 2;
+    let since = at - std::time::Duration::from_secs(2);
     stage.say("\nWho answered productpage, before the fault and from it on: from the sidecars' own access logs");
     for failover in failovers {
-        stage.run(&format!("traffic {about} {failover} --since {since}s --split {fault}"))?;
+        stage.run(&format!("traffic {about} {failover} --since {since} --split {fault}"))?;
     }
     Ok(())
 }

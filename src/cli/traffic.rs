@@ -26,9 +26,9 @@ Examples:
 pub struct Args {
     /// The failover (default: the only one of a mesh)
     pub failover: Option<String>,
-    /// Only requests that ended within this time (default: all that the logs keep)
-    #[arg(long, value_parser = Millis::parse)]
-    pub since: Option<Millis>,
+    /// Only requests that ended within this time, or after this moment (RFC 3339; default: all that the logs keep)
+    #[arg(long, value_name = "SINCE", value_parser = Since::parse)]
+    pub since: Option<Since>,
     /// Count requests that began before this moment (RFC 3339) and those from it on apart
     #[arg(long, value_name = "TIME")]
     pub split: Option<jiff::Timestamp>,
@@ -38,6 +38,28 @@ pub struct Args {
     /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,
+}
+
+/// From when on.
+#[derive(Clone, Copy, Debug)]
+pub enum Since {
+    /// So long ago.
+    Ago(Millis),
+    /// This moment.
+    At(jiff::Timestamp),
+}
+
+impl Since {
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map(Since::At).or_else(|_| Millis::parse(text).map(Since::Ago).map_err(|e| e.to_string()))
+    }
+
+    fn moment(self) -> String {
+        match self {
+            Since::Ago(time) => (jiff::Timestamp::now() - std::time::Duration::from_millis(time.0)).to_string(),
+            Since::At(at) => at.to_string(),
+        }
+    }
 }
 
 /// Runs the command.
@@ -68,7 +90,7 @@ fn choose(all: Vec<Protected>, name: Option<&str>) -> Result<Protected, Failure>
     }
 }
 
-async fn traffic(ground: &Ground, chosen: &Protected, since: Option<Millis>, split: Option<jiff::Timestamp>) -> Result<TrafficReport, Failure> {
+async fn traffic(ground: &Ground, chosen: &Protected, since: Option<Since>, split: Option<jiff::Timestamp>) -> Result<TrafficReport, Failure> {
     let Seat::Sidecars { aggregate, members } = &chosen.seat else {
         return Err(Failure::because(Exit::Internal, "a failover of a mesh is decided in sidecars"));
     };
@@ -80,7 +102,7 @@ async fn traffic(ground: &Ground, chosen: &Protected, since: Option<Millis>, spl
     let found = found.map_err(|e| {
         Failure::new(Exit::Unreachable, e.context(format!("the sidecars of {} cannot be asked", chosen.cluster)))
     })?;
-    let since = since.map(|time| (jiff::Timestamp::now() - std::time::Duration::from_millis(time.0)).to_string());
+    let since = since.map(Since::moment);
     let (mut read, mut unread, mut texts) = (Vec::new(), found.failed, Vec::new());
     for caller in &found.callers {
         let who = format!("{} {}/{}", chosen.cluster, caller.pod.namespace, caller.pod.pod);
