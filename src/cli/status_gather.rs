@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use jiff::Timestamp;
 
 use super::certs;
 use super::picture::{self, Ground, Lens, narrowed};
 use super::status_mesh;
-use crate::cluster::{self, Clients, PodAddress, Want, address, observe};
+use crate::cluster::{self, Clients, PodAddress, Trouble, Want, address, observe};
 use crate::compile::gloo::{Way, names};
-use crate::compile::membership::Stored;
 use crate::compile::membership::registration::REMOTE_LABEL;
+use crate::compile::membership::{Purpose, Stored};
 use crate::drill::callers;
 use crate::drill::health::ADMIN_PORT;
 use crate::drill::resolve::{self, Protected, Seat};
@@ -31,6 +32,9 @@ use crate::report::status::{
 use crate::routing::effective;
 use crate::routing::gloo::proxies;
 use crate::routing::{ListenerKind, Proxy};
+
+/// How many credentials are tried at a time.
+const AT_ONCE: usize = 16;
 
 /// The state of a fleet. `others`: also Upstreams with failover that no document names. Shared with `demo`.
 pub async fn status(ground: &Ground, wanted: &[Protected], others: bool, drift: bool) -> Result<StatusReport, Failure> {
@@ -55,7 +59,7 @@ pub async fn status(ground: &Ground, wanted: &[Protected], others: bool, drift: 
     let clusters = fleet.clusters.values().map(|c| cluster_row(&world, &versions, c)).collect();
     let drift = if drift && !ground.documents.failovers.is_empty() { drift_rows(ground).await } else { None };
     let mut certificates = certificate_rows(&routed, now);
-    certificates.extend(credential_rows(&world, now));
+    certificates.extend(credential_rows(&world, now).await);
     let gateways = gateway_rows(ground, &world);
     Ok(StatusReport::new(now.to_string(), clusters, certificates, gateways, failovers, drift))
 }
@@ -221,8 +225,16 @@ fn failover_row(
         Err(why) => format!("objects only; {why}"),
     };
     let cluster = protected.cluster.to_string();
-    let about =
-        About { name: protected.name.clone(), layer: Layer::Edge, source, cluster, upstream: name, since, evidence };
+    let about = About {
+        name: protected.name.clone(),
+        layer: Layer::Edge,
+        source,
+        cluster,
+        callers: None,
+        upstream: name,
+        since,
+        evidence,
+    };
     failover(about, &judged, &extra)
 }
 
@@ -327,34 +339,54 @@ fn certificate_rows(routed: &BTreeMap<ClusterName, Vec<Proxy>>, now: Timestamp) 
     found.into_iter().map(|((cluster, secret), chain)| certificate_row(cluster, secret, &chain, now)).collect()
 }
 
-/// The credentials by which others look into clusters, as far as they end. Whether they work is `cluster list`'s matter.
-fn credential_rows(world: &World, now: Timestamp) -> Vec<CertificateRow> {
+/// The credentials by which others look into clusters: until when they are good, and whether those of a mesh are accepted.
+async fn credential_rows(world: &World, now: Timestamp) -> Vec<CertificateRow> {
     let secrets = world.clusters.values().flat_map(|o| &o.by_key).filter(|(k, _)| k.gvk.kind == "Secret");
-    let stored = secrets.flat_map(|(key, body)| Stored::read(key, body));
-    let row = |stored: Stored| {
-        let expires = stored.expires?;
-        let days = (expires.as_second() - now.as_second()).div_euclid(86_400);
-        let member = &stored.member;
-        let finding = match days {
-            _ if expires <= now => {
-                Some(Problem::error("FCT0707", format!("ended: nobody here sees {member} any more")))
-            }
-            _ if stored.credential().is_some_and(|c| c.life_left(now) < 33) => {
-                Some(Problem::warning("FCT0707", format!("ends in {days} days")))
-            }
-            _ => None,
-        };
-        let finding = finding.map(|p| p.hint(format!("`failctl cluster renew {member}`")));
-        Some(CertificateRow {
-            cluster: stored.place.cluster.to_string(),
-            secret: format!("{}/{}", stored.place.namespace, stored.secret),
-            subject: format!("credential for {member}: {}", stored.account.as_deref().unwrap_or("account unknown")),
-            not_after: Some(expires.to_string()),
-            days_left: Some(days),
+    let stored: Vec<Stored> = secrets.flat_map(|(key, body)| Stored::read(key, body)).collect();
+    let rows = futures::stream::iter(stored).map(async |s| {
+        let finding = credential(&s, now).await;
+        let asked = s.expires.is_some() || finding.is_some() || s.place.purpose == Purpose::Mesh;
+        asked.then(|| CertificateRow {
+            cluster: s.place.cluster.to_string(),
+            secret: format!("{}/{}", s.place.namespace, s.secret),
+            subject: format!("credential for {}: {}", s.member, s.account.as_deref().unwrap_or("account unknown")),
+            not_after: s.expires.map(|e| e.to_string()),
+            days_left: s.expires.map(|e| days_until(e, now)),
             finding: finding.as_ref().map(FindingRow::from),
         })
-    };
-    stored.filter_map(row).collect()
+    });
+    rows.buffered(AT_ONCE).filter_map(std::future::ready).collect().await
+}
+
+fn days_until(end: Timestamp, now: Timestamp) -> i64 {
+    (end.as_second() - now.as_second()).div_euclid(86_400)
+}
+
+/// What is wrong with a credential. An istiod whose credential is refused goes on with what it saw last and tells nobody, so
+/// that of a mesh is used.
+async fn credential(stored: &Stored, now: Timestamp) -> Option<Problem> {
+    let (member, keeper) = (&stored.member, &stored.place.cluster);
+    let renew = |p: Problem| Some(p.hint(format!("`failctl cluster renew {member}`")));
+    if stored.expires.is_some_and(|e| e <= now) {
+        return renew(Problem::error("FCT0707", format!("ended: {keeper} sees nothing new of {member}")));
+    }
+    if stored.place.purpose == Purpose::Mesh {
+        let refused = |why: String| {
+            let what = format!("{member} refuses it, so {keeper} sees nothing new of it: {why}");
+            renew(Problem::error("FCT0708", what))
+        };
+        match cluster::verify(&stored.kubeconfig, stored.place.purpose).await {
+            Ok(seen) if !seen.missing.is_empty() => return refused(format!("it may not {}", seen.missing.join(", "))),
+            Ok(_) => {}
+            Err(Trouble::Refused { code, message }) => return refused(format!("{message} ({code})")),
+            Err(Trouble::Unreachable(why)) => {
+                return Some(Problem::warning("FCT0638", format!("whether {member} accepts it is not known: {why}")));
+            }
+        }
+    }
+    let days = days_until(stored.expires?, now);
+    let ends_soon = stored.credential().is_some_and(|c| c.life_left(now) < 33);
+    ends_soon.then(|| Problem::warning("FCT0707", format!("ends in {days} days"))).and_then(renew)
 }
 
 fn certificate_row(cluster: String, secret: String, chain: &str, now: Timestamp) -> CertificateRow {

@@ -8,10 +8,12 @@ use super::picture::{Ground, narrowed};
 use super::status_gather::{missing, unasked};
 use crate::cluster::{Want, address};
 use crate::drill::callers::{self, Caller, Callers};
-use crate::drill::resolve::Protected;
+use crate::drill::resolve::{Protected, Seat};
 use crate::envoy::admin::Host;
+use crate::judge::crossing::{self, Shared};
 use crate::judge::service::{Service, Serving, service};
 use crate::judge::since::since;
+use crate::judge::transparent;
 use crate::manifest::World;
 use crate::model::fleet::Cluster;
 use crate::model::problem::{Problem, Severity};
@@ -39,6 +41,7 @@ pub fn wants(ground: &Ground, cluster: &Cluster) -> Vec<Want> {
         ("networking.istio.io/v1", "WorkloadEntry"),
         ("networking.istio.io/v1alpha3", "EnvoyFilter"),
         ("security.istio.io/v1", "PeerAuthentication"),
+        ("security.istio.io/v1", "AuthorizationPolicy"),
     ] {
         wants.extend(narrowed(ground, on(version, kind)));
         wants.push(on(version, kind).within(istio));
@@ -57,10 +60,23 @@ pub async fn row(ground: &Ground, world: &World, protected: &Protected, source: 
     let primary = judged.levels.first().is_some_and(|l| l.load.is_some_and(|n| n > 0) && l.well() > 0);
     let known = !matches!(judged.serving, Serving::Unknown(_)) && !judged.levels.is_empty();
     let service = protected.service.as_ref().map(|(ns, n)| (ns.as_str(), n.as_str()));
-    let since = service.filter(|_| known).and_then(|s| since(world, &protected.cluster, s, primary));
-    let cluster = protected.cluster.to_string();
-    let about =
-        About { name: protected.name.clone(), layer: Layer::Mesh, source, cluster, upstream: name, since, evidence };
+    // Callers that share a name with other clusters have an order of their own.
+    let (first, callers) = match &protected.seat {
+        Seat::Name { order, .. } => {
+            (order.iter().flatten().next().unwrap_or(&protected.cluster), Some(protected.cluster.to_string()))
+        }
+        _ => (&protected.cluster, None),
+    };
+    let about = About {
+        name: protected.name.clone(),
+        layer: Layer::Mesh,
+        source,
+        cluster: first.to_string(),
+        callers,
+        upstream: name,
+        since: service.filter(|_| known).and_then(|s| since(world, first, s, primary)),
+        evidence,
+    };
     failover(about, &judged, &extra)
 }
 
@@ -90,16 +106,16 @@ async fn look(ground: &Ground, world: &World, protected: &Protected, name: &str)
     let Some(busiest) = asked.first() else {
         let why = asked_why.or(callers.failed.first().cloned());
         let why = why.unwrap_or_else(|| format!("none of {} sidecars of {cluster} knows {name}", callers.asked));
-        let judged = judge(&proxy, name, Err(why.as_str()), &strangers);
-        return Ok((judged, format!("objects only; {why}"), findings(&proxy, protected, strangers)));
+        let judged = judge(&proxy, protected, Err(why.as_str()), &strangers);
+        return Ok((judged, format!("objects only; {why}"), around(world, protected, &proxy, strangers)));
     };
     let of = |caller: &Caller| {
         let known = sidecars.iter().find(|w| w.name == caller.pod.pod && w.namespace == caller.pod.namespace);
-        judge(&known.map_or_else(|| proxy.clone(), |w| mesh.proxy(w)), name, Ok(&caller.hosts), &strangers)
+        judge(&known.map_or_else(|| proxy.clone(), |w| mesh.proxy(w)), protected, Ok(&caller.hosts), &strangers)
     };
     let judged = of(busiest);
     let disagreement = disagreement(&callers, &judged, of);
-    let mut extra = findings(&proxy, protected, strangers);
+    let mut extra = around(world, protected, &proxy, strangers);
     extra.extend(disagreement);
     let evidence = match callers.callers.len() {
         0 => format!("the sidecar of {}/{}; nobody has called it yet", busiest.pod.namespace, busiest.pod.pod),
@@ -124,10 +140,14 @@ async fn ask(ground: &Ground, protected: &Protected, names: &[String]) -> Result
     asking.await.map_err(|e| unasked(&format!("the sidecars of {cluster}"), &e))
 }
 
-fn judge(proxy: &Proxy, name: &str, hosts: Result<&[Host], &str>, strangers: &Strangers) -> Service {
-    match proxy.upstreams.get(name) {
-        Some(upstream) => service(upstream, &effective::members(&proxy.upstreams, upstream), hosts, &strangers.refused),
-        None => {
+fn judge(proxy: &Proxy, protected: &Protected, hosts: Result<&[Host], &str>, strangers: &Strangers) -> Service {
+    let name = protected.seat.envoy_name();
+    match (proxy.upstreams.get(&name), &protected.seat) {
+        (Some(upstream), Seat::Name { order, .. }) => transparent::service(upstream, order, hosts, &strangers.refused),
+        (Some(upstream), _) => {
+            service(upstream, &effective::members(&proxy.upstreams, upstream), hosts, &strangers.refused)
+        }
+        (None, _) => {
             let what = format!("nobody serves: {name} is in no proxy's configuration");
             let finding = Problem::error("FCT0630", what).hint("`failctl apply` writes it");
             Service { levels: Vec::new(), serving: Serving::Nobody, findings: vec![finding] }
@@ -152,6 +172,19 @@ fn disagreement(callers: &Callers, judged: &Service, of: impl Fn(&Caller) -> Ser
         callers.callers.len()
     );
     (elsewhere > 0).then(|| Problem::warning("FCT0642", what))
+}
+
+/// What is wrong around a service: with the mesh's objects, and with what a name for all clusters needs.
+fn around(world: &World, protected: &Protected, proxy: &Proxy, strangers: Strangers) -> Vec<Problem> {
+    let mut all = findings(proxy, protected, strangers);
+    let upstream = proxy.upstreams.get(&protected.seat.envoy_name());
+    if let (Seat::Name { port, gateways, .. }, Some((namespace, name)), Some(upstream)) =
+        (&protected.seat, &protected.service, upstream)
+    {
+        let shared = Shared { namespace, name, port: *port, caller: &protected.cluster, gateways };
+        all.extend(crossing::findings(world, upstream, &shared));
+    }
+    all
 }
 
 /// What is wrong with the mesh's objects, and what could not be told of those it calls.

@@ -8,7 +8,7 @@ use super::output::{Output, print};
 use super::picture::Ground;
 use crate::cluster;
 use crate::drill::callers;
-use crate::drill::resolve::{self, Protected, Seat};
+use crate::drill::resolve::{self, Protected};
 use crate::error::{Exit, Failure};
 use crate::model::duration::Millis;
 use crate::report::traffic::{TrafficReport, count};
@@ -74,7 +74,9 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
 
 fn choose(all: Vec<Protected>, name: Option<&str>) -> Result<Protected, Failure> {
     let mut of_a_mesh: Vec<_> = all.into_iter().filter(|p| p.seat.upstream().is_none()).collect();
-    let names: Vec<_> = of_a_mesh.iter().map(|p| p.name.clone()).collect();
+    // Callers of several clusters may share one failover: those of the primary's come first.
+    let mut names: Vec<_> = of_a_mesh.iter().map(|p| p.name.clone()).collect();
+    names.dedup();
     let usage = |why: String| Failure::because(Exit::Usage, why);
     match name {
         _ if names.is_empty() => {
@@ -84,21 +86,19 @@ fn choose(all: Vec<Protected>, name: Option<&str>) -> Result<Protected, Failure>
             let known = names.iter().map(String::as_str);
             usage(format!("no failover of a mesh is named `{name}`")).hint(crate::spec::text::meant(name, known))
         }),
-        None if of_a_mesh.len() == 1 => Ok(of_a_mesh.remove(0)),
+        None if names.len() == 1 => Ok(of_a_mesh.remove(0)),
         None => Err(usage("the documents hold several failovers of a mesh".into())
             .hint(format!("name one: {}", names.join(", ")))),
     }
 }
 
 async fn traffic(ground: &Ground, chosen: &Protected, since: Option<Since>, split: Option<jiff::Timestamp>) -> Result<TrafficReport, Failure> {
-    let Seat::Sidecars { aggregate, members } = &chosen.seat else {
-        return Err(Failure::because(Exit::Internal, "a failover of a mesh is decided in sidecars"));
-    };
+    let members = chosen.seat.members();
     let client = ground.clients.client(chosen.cluster.as_str()).await;
     let client = client.map_err(|e| Failure::new(Exit::Unreachable, e))?;
     let namespaces = ground.documents.fleet.clusters.get(&chosen.cluster).map(|c| c.namespaces.clone());
     let namespaces: Vec<_> = namespaces.unwrap_or_default().iter().map(ToString::to_string).collect();
-    let found = callers::callers(&client, &namespaces, members).await;
+    let found = callers::callers(&client, &namespaces, &members).await;
     let found = found.map_err(|e| {
         Failure::new(Exit::Unreachable, e.context(format!("the sidecars of {} cannot be asked", chosen.cluster)))
     })?;
@@ -114,7 +114,7 @@ async fn traffic(ground: &Ground, chosen: &Protected, since: Option<Since>, spli
             Err(why) => unread.push(format!("{why:#}")),
         }
     }
-    let clusters: BTreeSet<String> = members.iter().chain([aggregate]).cloned().collect();
+    let clusters: BTreeSet<String> = members.into_iter().chain([chosen.seat.envoy_name()]).collect();
     let rows = count(texts.iter().flat_map(|t| t.lines()), &clusters, split);
     Ok(TrafficReport::new(chosen.name.clone(), read, unread, rows))
 }

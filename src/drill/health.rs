@@ -3,7 +3,7 @@
 //! What comes in: which proxies decide, the names of Envoy clusters. What goes out: what they said, and when.
 //! May not know: the load, faults.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -62,12 +62,15 @@ impl std::fmt::Display for Proxies {
 }
 
 /// A service by Envoy's names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Service {
     /// The Envoy cluster whose first priority is the primary; its lower ones are backups.
     pub primary: String,
     /// Envoy clusters that are backups too: the further members of an aggregate.
     pub backups: Vec<String>,
+    /// Addresses (`HOST:PORT`) in the primary's Envoy cluster that are other clusters': where there are any they are the
+    /// backups, and everybody else is the primary, whatever their priorities.
+    pub beside: BTreeSet<String>,
 }
 
 /// What an Envoy said about a service.
@@ -171,8 +174,12 @@ async fn caller(client: &kube::Client, namespaces: &[String], names: &[String]) 
 /// The part of an Envoy's answer that is about these services. One that Envoy does not know has no usable host.
 pub fn said(hosts: &[Host], services: &[Service]) -> BTreeMap<String, Said> {
     let of = |service: &Service| {
+        let is_first = |h: &&Host| match service.beside.is_empty() {
+            true => h.priority == 0,
+            false => !service.beside.contains(&format!("{}:{}", h.address, h.port)),
+        };
         let (first, lower): (Vec<&Host>, Vec<&Host>) =
-            hosts.iter().filter(|h| h.cluster == service.primary).partition(|h| h.priority == 0);
+            hosts.iter().filter(|h| h.cluster == service.primary).partition(is_first);
         let members = hosts.iter().filter(|h| service.backups.contains(&h.cluster));
         let (usable, why) = use_of(&first);
         let (backups, no_backup) = use_of(&lower.into_iter().chain(members).collect::<Vec<_>>());

@@ -61,10 +61,21 @@ pub enum Seat {
     },
     /// In the sidecars of the callers on the primary's cluster.
     Sidecars {
-        /// Envoy's name for all of the service: an aggregate, or the one cluster that all of them joined.
+        /// Envoy's name for all of the service: an aggregate.
         aggregate: String,
-        /// Envoy's names for what holds its endpoints, the primary's first.
+        /// Envoy's names for its members, the primary first.
         members: Vec<String>,
+    },
+    /// In the sidecars of the callers on one cluster, where all clusters stand behind the Service's own name.
+    Name {
+        /// The Service's host, as callers have it.
+        host: String,
+        /// Its port.
+        port: u16,
+        /// Who answers these callers first, and who then.
+        order: Vec<Vec<ClusterName>>,
+        /// The clusters whose gateways are judged along with these callers: each cluster of the order once in all.
+        gateways: Vec<ClusterName>,
     },
 }
 
@@ -74,6 +85,16 @@ impl Seat {
         match self {
             Seat::Gateway { namespace, upstream } => cluster_name(upstream, namespace),
             Seat::Sidecars { aggregate, .. } => aggregate.clone(),
+            Seat::Name { host, port, .. } => mesh::outbound(*port, host),
+        }
+    }
+
+    /// Envoy's names for what has endpoints of its own, the primary first; none at the edge.
+    pub fn members(&self) -> Vec<String> {
+        match self {
+            Seat::Gateway { .. } => Vec::new(),
+            Seat::Sidecars { members, .. } => members.clone(),
+            Seat::Name { .. } => vec![self.envoy_name()],
         }
     }
 
@@ -81,14 +102,14 @@ impl Seat {
     pub fn upstream(&self) -> Option<(&str, &str)> {
         match self {
             Seat::Gateway { namespace, upstream } => Some((namespace, upstream)),
-            Seat::Sidecars { .. } => None,
+            Seat::Sidecars { .. } | Seat::Name { .. } => None,
         }
     }
 }
 
 /// Every service the documents protect: our failovers first, then the vendors' documents.
 pub fn protected(documents: &Documents) -> Vec<Protected> {
-    let ours = documents.failovers.iter().filter_map(|f| ours(documents, f));
+    let ours = documents.failovers.iter().flat_map(|f| ours(documents, f));
     let schemes =
         documents.foreign.iter().filter(|f| f.body["kind"] == "FailoverScheme").filter_map(|f| scheme(&f.body));
     let services = documents.smh.iter().filter_map(|d| match d {
@@ -98,37 +119,75 @@ pub fn protected(documents: &Documents) -> Vec<Protected> {
     ours.chain(schemes).chain(services).collect()
 }
 
-fn ours(documents: &Documents, failover: &Failover) -> Option<Protected> {
-    let primary = failover.primary();
-    let service = &primary.service;
-    let cluster = documents.fleet.clusters.get(&primary.cluster)?;
-    let seat = if family(&documents.fleet, failover) == Ok(Family::Mesh) {
-        mesh_seat(failover, &cluster.istio.as_ref()?.cluster_domain)
-    } else {
-        let upstream = names::upstream(cluster.gloo.as_ref()?, service);
-        Seat::Gateway { namespace: upstream.namespace, upstream: upstream.name }
-    };
-    Some(Protected {
+/// One for each cluster where it is decided who serves.
+fn ours(documents: &Documents, failover: &Failover) -> Vec<Protected> {
+    let service = &failover.primary().service;
+    let one = |(cluster, seat)| Protected {
         name: failover.name.to_string(),
         policy: "recommended",
-        cluster: primary.cluster.clone(),
+        cluster,
         seat,
         places: failover.order.iter().flatten().map(|m| (m.cluster.clone(), m.service.namespace.to_string())).collect(),
         service: Some((service.namespace.to_string(), service.name.to_string())),
         hosts: failover.route.as_ref().map(|r| r.hosts.clone()).unwrap_or_default(),
         prefix: failover.route.as_ref().map_or("/".to_string(), |r| r.prefix.clone()),
+    };
+    seats(&documents.fleet, failover).into_iter().map(one).collect()
+}
+
+/// Where it is decided: on the primary's cluster, or where all callers use the Service's name on each of theirs.
+fn seats(fleet: &Fleet, failover: &Failover) -> Vec<(ClusterName, Seat)> {
+    let of_a_mesh = family(fleet, failover) == Ok(Family::Mesh);
+    if of_a_mesh && of_mesh(failover) == failover::Target::IstioLocality {
+        let all = callers(failover);
+        let seat = |caller: &ClusterName| Some((caller.clone(), name_seat(fleet, failover, caller, &all)?));
+        return all.iter().filter_map(seat).collect();
+    }
+    let primary = failover.primary();
+    let seat = || {
+        let cluster = fleet.clusters.get(&primary.cluster)?;
+        if of_a_mesh {
+            return Some(mesh_seat(failover, &cluster.istio.as_ref()?.cluster_domain));
+        }
+        let upstream = names::upstream(cluster.gloo.as_ref()?, &primary.service);
+        Some(Seat::Gateway { namespace: upstream.namespace, upstream: upstream.name })
+    };
+    seat().map(|seat| (primary.cluster.clone(), seat)).into_iter().collect()
+}
+
+/// The clusters whose workloads call the service, the primary's first.
+fn callers(failover: &Failover) -> Vec<ClusterName> {
+    let of_order = || failover.order.iter().flatten().map(|m| m.cluster.clone()).collect();
+    let mut all: Vec<ClusterName> = failover.mesh.callers.clone().unwrap_or_else(of_order);
+    all.sort_by_key(|c| *c != failover.primary().cluster);
+    all
+}
+
+/// Behind the Service's own name: a caller's own cluster first, then the others in the document's order.
+fn name_seat(fleet: &Fleet, failover: &Failover, caller: &ClusterName, all: &[ClusterName]) -> Option<Seat> {
+    let domain = &fleet.clusters.get(caller)?.istio.as_ref()?.cluster_domain;
+    let ServiceRef { namespace, name, port } = &failover.primary().service;
+    let is_own = |m: &&Member| m.cluster == *caller;
+    let own = failover.order.iter().flatten().find(is_own).map(|m| vec![m.cluster.clone()]);
+    let group = |g: &Vec<Member>| g.iter().filter(|m| !is_own(m)).map(|m| m.cluster.clone()).collect::<Vec<_>>();
+    let others = failover.order.iter().map(group).filter(|g| !g.is_empty());
+    // Those of clusters that have no callers of their own go with the first.
+    let left = |c: &ClusterName| all.first() == Some(caller) && !all.contains(c);
+    let clusters = failover.order.iter().flatten().map(|m| m.cluster.clone());
+    let gateways = clusters.filter(|c| c == caller || left(c)).collect();
+    Some(Seat::Name {
+        host: mesh::local_host(namespace.as_str(), name.as_str(), domain),
+        port: *port,
+        order: own.into_iter().chain(others).collect(),
+        gateways,
     })
 }
 
-/// In the sidecars: an aggregate of the members' clusters, or the one cluster of the Service that all of them joined.
+/// In the sidecars: an aggregate of the members' clusters.
 fn mesh_seat(failover: &Failover, domain: &str) -> Seat {
     let primary = failover.primary();
     let service = &primary.service;
     let local = |s: &ServiceRef| mesh::local_host(s.namespace.as_str(), s.name.as_str(), domain);
-    if of_mesh(failover) == failover::Target::IstioLocality {
-        let one = mesh::outbound(service.port, &local(service));
-        return Seat::Sidecars { aggregate: one.clone(), members: vec![one] };
-    }
     let host = failover.mesh.host.clone();
     let host = host.unwrap_or_else(|| mesh::failover_host(failover.name.as_str(), service));
     let member = |m: &Member| {
@@ -257,6 +316,10 @@ async fn look_around(documents: &Documents, clients: &Clients, chosen: impl Iter
         let Some(cluster) = documents.fleet.clusters.get(&protected.cluster) else { continue };
         wants.extend(address::wants(&cluster.name, address::gloo_namespace(cluster)));
         wants.extend(address::wants(&cluster.name, address::istio_namespace(cluster)));
+        if let Seat::Name { order, .. } = &protected.seat {
+            let others = order.iter().flatten().filter_map(|c| documents.fleet.clusters.get(c));
+            wants.extend(others.flat_map(|c| address::wants(&c.name, address::istio_namespace(c))));
+        }
         let Some((namespace, name)) = protected.seat.upstream() else { continue };
         wants.push(Want::all("gloo.solo.io/v1", "Upstream").on(&cluster.name).within(namespace).named(name));
     }
@@ -326,7 +389,7 @@ fn lane(
         named => named.iter().cloned().collect(),
     };
     let watch = match (known, cluster) {
-        (Some(known), Some(cluster)) => Ok(watch(cluster, known)),
+        (Some(known), Some(cluster)) => Ok(watch(documents, world, cluster, known)),
         _ => Err("no failover is named, so it is not known which Envoy to ask".to_string()),
     };
     let entry = known.filter(|_| target.url.is_none()).map(|k| Entry { cluster: k.cluster.clone(), others: others(k) });
@@ -348,7 +411,7 @@ fn others(known: &Protected) -> Vec<ClusterName> {
 fn entry(world: &World, cluster: &Cluster, known: &Protected) -> Result<String, Problem> {
     match known.seat {
         Seat::Gateway { .. } => address::proxy_url(world, cluster, address::PROXY, "http"),
-        Seat::Sidecars { .. } => address::ingress_url(world, cluster),
+        Seat::Sidecars { .. } | Seat::Name { .. } => address::ingress_url(world, cluster),
     }
 }
 
@@ -360,18 +423,24 @@ fn with_path(url: &str, path: &str) -> String {
 }
 
 /// Whose Envoy decides, and its names for the service.
-fn watch(cluster: &Cluster, known: &Protected) -> Watch {
+fn watch(documents: &Documents, world: &World, cluster: &Cluster, known: &Protected) -> Watch {
+    let callers = || Which::Caller { namespaces: cluster.namespaces.iter().map(ToString::to_string).collect() };
     let (which, service) = match &known.seat {
         Seat::Gateway { .. } => {
             let namespace = address::gloo_namespace(cluster).to_string();
-            let service = Service { primary: known.seat.envoy_name(), backups: Vec::new() };
+            let service = Service { primary: known.seat.envoy_name(), ..Service::default() };
             (Which::Gateway { namespace, selector: PROXY_PODS.into() }, service)
         }
         Seat::Sidecars { members, .. } => {
-            let namespaces = cluster.namespaces.iter().map(ToString::to_string).collect();
             let mut members = members.iter().cloned();
             let primary = members.next().unwrap_or_default();
-            (Which::Caller { namespaces }, Service { primary, backups: members.collect() })
+            (callers(), Service { primary, backups: members.collect(), ..Service::default() })
+        }
+        Seat::Name { order, .. } => {
+            let others = order.iter().skip(1).flatten().filter_map(|c| documents.fleet.clusters.get(c));
+            let gateway = |c| address::east_west(world, c).ok().map(|a| format!("{}:{}", a.host, a.port));
+            let beside = others.filter_map(gateway).collect();
+            (callers(), Service { primary: known.seat.envoy_name(), beside, ..Service::default() })
         }
     };
     Watch { proxies: Proxies { cluster: cluster.name.clone(), which }, service }

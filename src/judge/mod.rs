@@ -2,6 +2,8 @@
 //! What comes in: values observed or measured. What goes out: findings and verdicts.
 //! May not know: clients, terminals, clocks.
 
+pub mod crossing;
 pub mod drill;
 pub mod service;
 pub mod since;
+pub mod transparent;

@@ -115,6 +115,16 @@ pub fn service(
     hosts: Result<&[Host], &str>,
     strangers: &Strangers,
 ) -> Service {
+    judged(upstream, members, levels(upstream, members, hosts, strangers), hosts.err(), strangers)
+}
+
+/// The priorities with what is known of their endpoints.
+pub(super) fn levels(
+    upstream: &Upstream,
+    members: &[&Upstream],
+    hosts: Result<&[Host], &str>,
+    strangers: &Strangers,
+) -> Vec<Level> {
     let mut levels: Vec<Level> = match hosts {
         Ok(hosts) => members.iter().flat_map(|m| live(m, hosts)).collect(),
         Err(_) => members.iter().flat_map(|m| stored(m)).collect(),
@@ -124,9 +134,20 @@ pub fn service(
     if let Ok(hosts) = hosts {
         share(upstream, members, hosts, &mut levels);
     }
-    let serving = match hosts {
-        Ok(_) => serving(&levels),
-        Err(why) => Serving::Unknown(why.to_string()),
+    levels
+}
+
+/// Who serves, and what is worth saying; `unasked` is why no Envoy was asked.
+pub(super) fn judged(
+    upstream: &Upstream,
+    members: &[&Upstream],
+    levels: Vec<Level>,
+    unasked: Option<&str>,
+    strangers: &Strangers,
+) -> Service {
+    let serving = match unasked {
+        None => serving(&levels),
+        Some(why) => Serving::Unknown(why.to_string()),
     };
     let mut findings = findings(upstream, members, &levels, &serving);
     findings.extend(estranged(&levels, strangers));

@@ -167,6 +167,11 @@ pub const ALL: &[(&str, &str)] = &[
     ("FCT0641", "an installed certificate cannot be read"),
     ("FCT0642", "callers of a mesh that are served by different priorities"),
     ("FCT0643", "a backup whose mesh and that of its callers do not accept each other"),
+    ("FCT0644", "a cluster of callers lacks the Service, so its name does not resolve there"),
+    ("FCT0645", "an east-west gateway would pass calls on to another one: they could go round for ever"),
+    ("FCT0646", "an east-west gateway lets every Service through, and Pods behind it admit any caller"),
+    ("FCT0647", "weights of gateways that are not those of the Pods behind them"),
+    ("FCT0648", "clusters that should follow one another share a priority: nothing fails over"),
     ("FCT0701", "one cluster under two names: it would fail over to itself"),
     ("FCT0702", "a name that is registered already, for another cluster"),
     ("FCT0703", "a cluster that neither Gloo Federation nor another cluster's Istio would use: nothing to register"),
@@ -174,4 +179,5 @@ pub const ALL: &[(&str, &str)] = &[
     ("FCT0705", "a cluster that FailoverSchemes still name"),
     ("FCT0706", "a cluster that the fleet document does not have"),
     ("FCT0707", "a member's credential has ended or soon will"),
+    ("FCT0708", "a member refuses the credential by which another cluster's Istio reads it"),
 ];

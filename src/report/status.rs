@@ -119,6 +119,9 @@ pub struct FailoverRow {
     pub source: &'static str,
     /// The primary's cluster.
     pub cluster: String,
+    /// The cluster whose callers are meant, where those of each cluster have an order of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub callers: Option<String>,
     /// The name of the service in Envoy.
     pub upstream: String,
     /// What it comes to.
@@ -135,6 +138,13 @@ pub struct FailoverRow {
     pub priorities: Vec<PriorityRow>,
     /// What is worth saying.
     pub findings: Vec<FindingRow>,
+}
+
+impl FailoverRow {
+    /// What it is called in tables.
+    pub fn title(&self) -> String {
+        self.callers.as_ref().map_or_else(|| self.name.clone(), |c| format!("{} from {c}", self.name))
+    }
 }
 
 /// Where it is decided who serves.
@@ -210,6 +220,8 @@ pub struct About {
     pub source: &'static str,
     /// The primary's cluster.
     pub cluster: String,
+    /// The cluster whose callers are meant, where those of each have an order of their own.
+    pub callers: Option<String>,
     /// Name in Envoy.
     pub upstream: String,
     /// Since when.
@@ -252,6 +264,7 @@ pub fn failover(about: About, service: &Service, extra: &[Problem]) -> FailoverR
         layer: about.layer,
         source: about.source,
         cluster: about.cluster,
+        callers: about.callers,
         upstream: about.upstream,
         standing: standing(findings.iter().copied()),
         serving,

@@ -92,7 +92,7 @@ impl StatusReport {
                 let by = if f.served_by.is_empty() { "-".to_string() } else { f.served_by.join("+") };
                 let state = word(f.standing).to_string();
                 let layer = f.layer.as_str().to_string();
-                vec![f.name.clone(), layer, f.cluster.clone(), f.serving.to_string(), by, since, state]
+                vec![f.title(), layer, f.cluster.clone(), f.serving.to_string(), by, since, state]
             }),
         );
         text += "\n";
@@ -106,7 +106,7 @@ impl StatusReport {
                 let _ = writeln!(
                     text,
                     "{}: {}: {} [{}]",
-                    f.name,
+                    f.title(),
                     word(finding.standing),
                     clean(&finding.what),
                     finding.code
@@ -124,7 +124,7 @@ impl StatusReport {
                         let health = e.healthy.map_or("unknown", |h| if h { "healthy" } else { "unhealthy" });
                         let origin = e.origin.clone().unwrap_or_else(|| "-".into());
                         vec![
-                            f.name.clone(),
+                            f.title(),
                             p.level.to_string(),
                             e.address.clone(),
                             origin,
@@ -137,7 +137,7 @@ impl StatusReport {
             text += &table(["FAILOVER", "PRIORITY", "ENDPOINT", "BEHIND IT", "HEALTH", "WHY"], rows);
             for f in &self.failovers {
                 let since = f.since.as_ref().map(|s| format!("; since {}: {}", s.time, s.evidence)).unwrap_or_default();
-                let _ = writeln!(text, "{}: evidence: {}{}", f.name, clean(&f.evidence), clean(&since));
+                let _ = writeln!(text, "{}: evidence: {}{}", f.title(), clean(&f.evidence), clean(&since));
             }
         }
         text
@@ -154,7 +154,7 @@ fn priority_row(f: &FailoverRow, p: &PriorityRow) -> Vec<String> {
     if p.endpoints.is_empty() {
         why.push("no endpoints".into());
     }
-    vec![f.name.clone(), p.level.to_string(), clusters, load, healthy, why.join(", ")]
+    vec![f.title(), p.level.to_string(), clusters, load, healthy, why.join(", ")]
 }
 
 /// The word for a standing; the loud ones are those that matter.

@@ -56,5 +56,6 @@ mod smh_article;
 mod status;
 mod support;
 mod traffic;
+mod transparent;
 mod webhooks;
 mod yaml_laws;

@@ -100,7 +100,7 @@ fn sleep_patch(version: &str) -> String {
 }
 
 /// Types until what is printed is as wanted.
-async fn until(lab: &Lab, line: &str, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+pub async fn until(lab: &Lab, line: &str, what: &str, wanted: impl Fn(&str) -> bool) -> String {
     let start = Instant::now();
     loop {
         let typed = lab.try_type(line).await;
@@ -183,7 +183,7 @@ async fn until_looks(entry: &str, wanted: &[&'static str]) {
 }
 
 /// The clusters that answer for reviews, and the statuses of those that do not.
-async fn who(entry: &str, times: usize) -> BTreeSet<String> {
+pub async fn who(entry: &str, times: usize) -> BTreeSet<String> {
     let mut seen = BTreeSet::new();
     for _ in 0..times {
         let said = answer("GET", &format!("{entry}/api/v1/products/0/reviews")).await;
@@ -195,7 +195,7 @@ async fn who(entry: &str, times: usize) -> BTreeSet<String> {
 }
 
 /// Asks until a whole series of answers is as wanted.
-async fn until_who(entry: &str, wanted: &[&str]) {
+pub async fn until_who(entry: &str, wanted: &[&str]) {
     let start = Instant::now();
     loop {
         let seen = who(entry, 30).await;
