@@ -7,6 +7,7 @@ use super::demo_stage::{Interrupted, Stage};
 use super::demo_layers as layers;
 use super::demo_mesh as mesh;
 use super::demo_story as story;
+use super::demo_transparent as transparent;
 use crate::error::{Exit, Failure};
 use crate::report::drill::{self as report, DrillReport};
 
@@ -56,6 +57,8 @@ pub enum Story {
     Mesh,
     /// Gloo above Istio: a failover in each layer
     Layers,
+    /// Istio inside, and callers keep the name: another cluster joins its endpoints
+    Transparent,
     /// All of them, side by side
     All,
 }
@@ -67,6 +70,7 @@ impl Story {
             Story::Gloo => "gloo",
             Story::Mesh => "mesh",
             Story::Layers => "layers",
+            Story::Transparent => "transparent",
             Story::All => "all",
         }
     }
@@ -77,7 +81,8 @@ impl Story {
             Story::Gloo => &[Story::Gloo],
             Story::Mesh => &[Story::Mesh],
             Story::Layers => &[Story::Layers],
-            Story::All => &[Story::Gloo, Story::Mesh, Story::Layers],
+            Story::Transparent => &[Story::Transparent],
+            Story::All => &[Story::Gloo, Story::Mesh, Story::Layers, Story::Transparent],
         }
     }
 }
@@ -96,6 +101,10 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
         let ended = match told {
             Story::Mesh => tell_mesh(&args, &mut stage, &mut own),
             Story::Layers => tell_layers(&args, &mut stage, &mut own),
+            Story::Transparent => {
+                let pace = story::Pace::of(args.full, args.rate.or((!args.full).then_some(100)));
+                transparent::tell(&mut stage, pace, &mut own)
+            }
             _ => tell(&args, &mut stage, &mut own),
         };
         let closed = stage.close();

@@ -18,8 +18,8 @@ const SHOP: &str = include_str!("../../templates/sample/mesh-failover.yaml");
 /// The article's clusters that serve; nothing manages them here.
 const CLUSTERS: &str = "kind2=kind-kind2,kind3=kind-kind3";
 /// The namespace of the second Bookinfo, and the host it is asked for.
-const NAMESPACE: &str = "shop";
-const HOST: &str = "shop.example";
+pub const NAMESPACE: &str = "shop";
+pub const HOST: &str = "shop.example";
 /// What every drill and status is about.
 const ABOUT: &str = "-f failctl.yaml -f shop.yaml -f article.yaml -f kind2=kind2.yaml -f kind3=kind3.yaml";
 

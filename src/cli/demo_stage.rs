@@ -9,7 +9,10 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use super::demo_turns::{self, Turn, What};
+use super::documents::DocumentArgs;
+use super::picture::Ground;
 use super::{Ctx, Global, simulate};
+use crate::cluster::{address, observe};
 use crate::error::{Exit, Failure};
 use crate::report::drill::RunReport;
 use crate::sandbox::daemon::{self, Answer, Event, Request};
@@ -150,6 +153,17 @@ impl<'a> Stage<'a> {
         self.check()?;
         self.say(crate::report::drill::text(&report).trim_end());
         Ok(report.runs)
+    }
+
+    /// The address of a cluster's east-west gateway and the place (`REGION/ZONE`) it is in.
+    pub fn east_west(&self, cluster: &str) -> Result<(String, String), Failure> {
+        let ctx = self.context();
+        let ground = Ground::new(&ctx, &DocumentArgs { files: vec!["failctl.yaml".into()] }, &[])?;
+        let cluster = ground.cluster(cluster)?;
+        let world = ctx.block_on(observe(&ground.clients, &address::east_west_wants(cluster)))?;
+        let found = address::east_west(&world, cluster).map_err(|p| Failure::input(vec![p]))?;
+        let place: Vec<&str> = cluster.region.iter().chain(&cluster.zone).map(String::as_str).collect();
+        Ok((found.host, place.join("/")))
     }
 
     /// Starts the sandbox in this process.

@@ -15,6 +15,7 @@ mod demo_mesh;
 mod demo_stage;
 mod demo_story;
 mod demo_together;
+mod demo_transparent;
 mod demo_turns;
 pub mod documents;
 pub mod output;

@@ -74,3 +74,26 @@ fn ctrl_c_leaves_nothing_behind_whenever_it_comes() {
         assert_eq!(files(home.path()), Vec::<String>::new(), "after `{after}`");
     }
 }
+
+#[test]
+fn callers_that_keep_the_name_lose_nothing_and_status_says_what_the_article_leaves_open() {
+    let home = tempfile::tempdir().unwrap();
+    let out = demo(home.path(), &["--story", "transparent", "-o", "json", "--rate", "40"]).output().unwrap();
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(0), "{said}");
+    let report: Value = serde_json::from_slice(&out.stdout).unwrap();
+    let runs = report["runs"].as_array().unwrap();
+    let of = |policy: &str| runs.iter().filter(|r| r["policy"] == policy).collect::<Vec<_>>();
+    assert_eq!((of("article").len(), of("recommended").len()), (3, 3), "{report:#}");
+    for run in of("recommended") {
+        match run["expected"].as_str().unwrap() {
+            "no-loss" => assert_eq!((&run["failed"], &run["verdict"]), (&0.into(), &"pass".into()), "{run:#}"),
+            _ => assert_eq!((&run["outcome"], &run["verdict"]), (&"outage".into(), &"pass".into()), "{run:#}"),
+        }
+    }
+    // A Pod that runs and listens nowhere is never left by the article's rule: it may eject a tenth of the hosts.
+    let sleep = runs.iter().find(|r| r["policy"] == "article" && r["fault"] == "sleep").unwrap();
+    assert!(sleep["failed"].as_u64().unwrap() > 0, "{sleep:#}");
+    assert!(said.contains("FCT0646"), "the wildcard is called out: {said}");
+    assert_eq!(files(home.path()), Vec::<String>::new(), "nothing is left behind");
+}

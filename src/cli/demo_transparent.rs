@@ -1,0 +1,103 @@
+//! The demo's story of transparent failover, chapter by chapter: callers keep the name `reviews`, and another cluster's Pods
+//! stand in. No command itself: every chapter types commands.
+
+use serde_json::{Value, json};
+
+use super::demo_mesh;
+use super::demo_mesh::{FAULTS, HOST};
+use super::demo_stage::Stage;
+use super::demo_story::{Fault, Pace, documents, drill_file, stream, traffic};
+use crate::error::Failure;
+use crate::report::drill::RunReport;
+
+const ARTICLE: &str = include_str!("../../templates/sample/transparent-article.yaml");
+const MEANT: &str = include_str!("../../templates/sample/transparent-article-intent.yaml");
+const SHOP: &str = include_str!("../../templates/sample/transparent.yaml");
+
+/// Each cluster with the other.
+const PAIRS: [(&str, &str); 2] = [("kind2", "kind3"), ("kind3", "kind2")];
+/// What every drill and status is about.
+const ABOUT: &str = "-f failctl.yaml -f shop.yaml -f article.yaml -f kind2=kind2.yaml -f kind3=kind3.yaml";
+
+/// The whole story.
+pub fn tell(stage: &mut Stage<'_>, pace: Pace, runs: &mut Vec<RunReport>) -> Result<(), Failure> {
+    demo_mesh::clusters(stage)?;
+    trust(stage)?;
+    demo_mesh::applications(stage)?;
+    article(stage)?;
+    recommended(stage)?;
+    status(stage, "who serves the callers of each cluster, and what the article leaves open")?;
+    for fault in FAULTS {
+        runs.extend(drill(stage, fault, pace)?);
+    }
+    status(stage, "everything is back")?;
+    clean_up(stage)
+}
+
+/// A root for both meshes.
+fn trust(stage: &mut Stage<'_>) -> Result<(), Failure> {
+    stage.chapter("One root for both meshes: the article's only premise")?;
+    stage.write("shop.yaml", SHOP)?;
+    stage.must("certs generate -f failctl.yaml -f shop.yaml")?;
+    stage.must("certs install -f failctl.yaml -f shop.yaml --yes")
+}
+
+/// The article's objects, with the address and the place of the other cluster's gateway.
+fn article(stage: &mut Stage<'_>) -> Result<(), Failure> {
+    stage.chapter(
+        "The article's configuration: the gateway lets *.svc.cluster.local through, the other gateway joins the endpoints",
+    )?;
+    for (cluster, other) in PAIRS {
+        let (address, place) = stage.east_west(other)?;
+        let mut all = documents(ARTICLE)?;
+        for endpoint in all.iter_mut().filter_map(|d| d.pointer_mut("/spec/endpoints/0")) {
+            endpoint["address"] = json!(address);
+            endpoint["locality"] = json!(place);
+        }
+        stage.write(&format!("article-{cluster}.yaml"), &stream(&all))?;
+    }
+    stage.write("article.yaml", MEANT)?;
+    stage.must("apply -f kind2=article-kind2.yaml -f kind3=article-kind3.yaml --yes --wait")
+}
+
+/// What failctl compiles.
+fn recommended(stage: &mut Stage<'_>) -> Result<(), Failure> {
+    stage.chapter("The recommended configuration: one Failover document")?;
+    stage.say(SHOP.trim_end());
+    stage.must("apply -f failctl.yaml -f shop.yaml --yes --wait")
+}
+
+/// Tables.
+fn status(stage: &mut Stage<'_>, what: &str) -> Result<(), Failure> {
+    stage.chapter(&format!("Status: {what}"))?;
+    stage.run(&format!("status {ABOUT} --no-drift")).map(drop)
+}
+
+/// One fault under load.
+fn drill(stage: &mut Stage<'_>, fault: Fault, pace: Pace) -> Result<Vec<RunReport>, Failure> {
+    let runs = drill_file(stage, fault, pace, &targets(), ABOUT)?;
+    traffic(stage, &runs, ABOUT, &["article-reviews", "shop-reviews"])?;
+    Ok(runs)
+}
+
+/// Both configurations side by side.
+fn targets() -> [Value; 2] {
+    let target = |policy: &str, failover: &str| {
+        let answers = json!({"pattern": "\"clustername\": *\"([^\"]+)\"", "primary": ["kind2"]});
+        let path = "/api/v1/products/0/reviews";
+        json!({"name": policy, "policy": policy, "failover": failover, "path": path, "answers": answers})
+    };
+    let mut recommended = target("recommended", "shop-reviews");
+    recommended["host"] = json!(HOST);
+    [target("article", "article-reviews"), recommended]
+}
+
+/// Everything failctl wrote, taken back.
+fn clean_up(stage: &mut Stage<'_>) -> Result<(), Failure> {
+    stage.chapter("Clean-up: what was written is taken back")?;
+    let files = "-f kind2=article-kind2.yaml -f kind3=article-kind3.yaml";
+    stage
+        .must(&format!("delete -f failctl.yaml -f shop.yaml -f kind2=kind2.yaml -f kind3=kind3.yaml {files} --yes"))?;
+    stage.say("\n$ failctl sandbox down");
+    Ok(())
+}
