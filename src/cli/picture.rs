@@ -9,9 +9,11 @@ use super::documents::DocumentArgs;
 use super::unwanted;
 use crate::cluster::{Clients, Want, address, observe};
 use crate::compile::istio::UNKNOWN_WORKLOAD;
-use crate::compile::{self, Compiled, Site};
+use crate::compile::membership::registration::REMOTE_LABEL;
+use crate::compile::{self, Compiled, Site, target};
 use crate::error::{Exit, Failure};
 use crate::manifest::{DocumentSet, Hold, Manifest, OWNER_LABEL, ObjectKey, Wave, World};
+use crate::model::failover::{Discovery, Failover, Target};
 use crate::model::fleet::GatewayAddress;
 use crate::model::name::{ClusterName, SetName};
 use crate::model::problem::Problem;
@@ -273,11 +275,21 @@ fn mesh_wants(ground: &Ground, draft: &Compiled) -> BTreeSet<Want> {
     for (cluster, namespace) in &draft.services {
         wants.extend(WORKLOADS.iter().map(|(v, k)| Want::all(v, k).within(namespace).on(cluster)));
     }
+    // Transparent failover looks at networks, and at who may read whose API server.
+    let asks = |f: &dyn Fn(&Failover) -> bool| documents.failovers.iter().any(f);
+    let joins = asks(&|f| target::of_mesh(f) == Target::IstioLocality);
+    let by_secrets = asks(&|f| f.mesh.discovery == Discovery::RemoteSecrets);
+    let remote = format!("{}={}", REMOTE_LABEL.0, REMOTE_LABEL.1);
     let clusters: BTreeSet<_> = draft.services.iter().map(|(c, _)| c).collect();
     for cluster in clusters.into_iter().filter_map(|c| ground.documents.fleet.clusters.get(c)) {
         wants.extend(address::east_west_wants(cluster));
         let istio = cluster.istio.as_ref().map(|i| i.namespace.as_str());
         wants.extend(istio.map(|n| Want::all("v1", "ConfigMap").within(n).named("istio").on(&cluster.name)));
+        if let Some(namespace) = istio.filter(|_| joins) {
+            wants.insert(Want::all("v1", "Namespace").named(namespace).on(&cluster.name));
+            let remote = Want::all("v1", "Secret").within(namespace).labelled(remote.clone()).on(&cluster.name);
+            wants.extend(Some(remote).filter(|_| by_secrets));
+        }
     }
     wants
 }
@@ -288,7 +300,7 @@ pub fn narrowed(ground: &Ground, want: Want) -> Vec<Want> {
     let Some(cluster) = cluster.filter(|c| want.namespace.is_none() && !c.namespaces.is_empty()) else {
         return vec![want];
     };
-    if want.gvk.kind == "Node" {
+    if matches!(want.gvk.kind.as_str(), "Node" | "Namespace") {
         return vec![want];
     }
     let mut names: BTreeSet<&str> = cluster.namespaces.iter().map(|n| n.as_str()).collect();

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::membership::registration::REMOTE_LABEL;
 use crate::manifest::World;
 use crate::model::name::ClusterName;
 
@@ -26,6 +27,8 @@ pub type Name = (String, String);
 pub struct Facts {
     services: BTreeMap<ClusterName, BTreeMap<Name, Service>>,
     workloads: BTreeMap<ClusterName, BTreeMap<(&'static str, Name), Workload>>,
+    namespaces: BTreeMap<ClusterName, BTreeMap<String, BTreeMap<String, String>>>,
+    remotes: BTreeMap<ClusterName, BTreeSet<String>>,
 }
 
 /// A Kubernetes Service.
@@ -69,6 +72,11 @@ struct Workload {
     labels: BTreeMap<String, String>,
     account: String,
     ports: BTreeMap<String, u16>,
+    /// Environment of all its containers.
+    environment: BTreeMap<String, String>,
+    /// How many of its Pods are ready; of what is not written yet, how many there will be. Nothing where another
+    /// workload counts them.
+    ready: Option<u32>,
 }
 
 impl Facts {
@@ -81,8 +89,13 @@ impl Facts {
                 let (group, kind) = (key.gvk.group.as_str(), key.gvk.kind.as_str());
                 if (group, kind) == ("", "Service") {
                     facts.services.entry(cluster.clone()).or_default().insert(name(), service(body));
+                } else if (group, kind) == ("", "Namespace") {
+                    let labels = texts(body.pointer("/metadata/labels"));
+                    facts.namespaces.entry(cluster.clone()).or_default().insert(key.name.clone(), labels);
+                } else if (group, kind) == ("", "Secret") && is_remote(body) {
+                    facts.remotes.entry(cluster.clone()).or_default().extend(keys(body));
                 } else if let Some((_, kind, at)) = WORKLOADS.iter().find(|(g, k, _)| (*g, *k) == (group, kind)) {
-                    let made = body.pointer(at).map(workload);
+                    let made = body.pointer(at).map(|t| Workload { ready: ready(kind, body), ..workload(t) });
                     let of = facts.workloads.entry(cluster.clone()).or_default();
                     of.extend(made.map(|w| ((*kind, name()), w)));
                 }
@@ -100,6 +113,12 @@ impl Facts {
         for (cluster, workloads) in given.workloads {
             all.workloads.entry(cluster).or_default().extend(workloads);
         }
+        for (cluster, namespaces) in given.namespaces {
+            all.namespaces.entry(cluster).or_default().extend(namespaces);
+        }
+        for (cluster, remotes) in given.remotes {
+            all.remotes.entry(cluster).or_default().extend(remotes);
+        }
         all
     }
 
@@ -116,6 +135,48 @@ impl Facts {
     /// The ServiceAccounts that a Service's Pods run as; none when nothing known is selected.
     pub fn accounts(&self, cluster: &ClusterName, namespace: &str, service: &Service) -> BTreeSet<String> {
         self.selected(cluster, namespace, service).map(|w| w.account.clone()).collect()
+    }
+
+    /// How many Pods behind a Service are ready; nothing when nothing known is selected.
+    pub fn ready(&self, cluster: &ClusterName, namespace: &str, service: &Service) -> Option<u32> {
+        self.selected(cluster, namespace, service).filter_map(|w| w.ready).reduce(u32::saturating_add)
+    }
+
+    /// Whether something known makes Pods behind a Service that carry these labels too.
+    pub fn runs(
+        &self,
+        cluster: &ClusterName,
+        namespace: &str,
+        service: &Service,
+        labels: &BTreeMap<String, String>,
+    ) -> bool {
+        let carries = |w: &Workload| labels.iter().all(|(k, v)| w.labels.get(k) == Some(v));
+        self.selected(cluster, namespace, service).any(carries)
+    }
+
+    /// Values of a variable in the environment of Pods with a label, each once; nothing when no such Pods are known.
+    pub fn environment(
+        &self,
+        cluster: &ClusterName,
+        namespace: &str,
+        label: (&str, &str),
+        variable: &str,
+    ) -> Option<BTreeSet<Option<String>>> {
+        let all = self.workloads.get(cluster)?.iter();
+        let there =
+            all.filter(|((_, (n, _)), w)| n == namespace && w.labels.get(label.0).is_some_and(|v| v == label.1));
+        let values: BTreeSet<_> = there.map(|(_, w)| w.environment.get(variable).cloned()).collect();
+        Some(values).filter(|v| !v.is_empty())
+    }
+
+    /// The labels of a namespace, when it is known.
+    pub fn namespace(&self, cluster: &ClusterName, name: &str) -> Option<&BTreeMap<String, String>> {
+        self.namespaces.get(cluster)?.get(name)
+    }
+
+    /// Whether a cluster's mesh was given the API server of another, by a remote secret.
+    pub fn reads(&self, cluster: &ClusterName, other: &ClusterName) -> bool {
+        self.remotes.get(cluster).is_some_and(|all| all.contains(other.as_str()))
     }
 
     /// The numbers a port has in the Pods: one, or several where Pods differ, or none where a name is not known.
@@ -139,6 +200,35 @@ impl Facts {
             !service.selector.is_empty() && service.selector.iter().all(|(k, v)| w.labels.get(k) == Some(v))
         };
         all.filter(move |((_, (n, _)), w)| n == namespace && picked(w)).map(|(_, w)| w)
+    }
+}
+
+/// A Secret that gives istiod another cluster's API server: its keys are the clusters' names.
+fn is_remote(body: &Value) -> bool {
+    body.pointer("/metadata/labels").and_then(|l| l.get(REMOTE_LABEL.0)).is_some_and(|v| v == REMOTE_LABEL.1)
+}
+
+fn keys(body: &Value) -> impl Iterator<Item = String> {
+    let maps = ["/data", "/stringData"].into_iter().filter_map(|p| body.pointer(p)?.as_object());
+    maps.flat_map(|m| m.keys().cloned()).collect::<Vec<_>>().into_iter()
+}
+
+/// Pods of a workload that are ready. A ReplicaSet's, and those that another object owns, are counted with their owner.
+fn ready(kind: &str, body: &Value) -> Option<u32> {
+    let number = |path: &str| body.pointer(path).and_then(Value::as_u64).map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+    let seen = body.get("status").and_then(Value::as_object).is_some_and(|s| !s.is_empty());
+    let owned = body.pointer("/metadata/ownerReferences").and_then(Value::as_array).is_some_and(|o| !o.is_empty());
+    match kind {
+        "Deployment" | "StatefulSet" if seen => Some(number("/status/readyReplicas").unwrap_or(0)),
+        "Deployment" | "StatefulSet" => Some(number("/spec/replicas").unwrap_or(1)),
+        "DaemonSet" if seen => Some(number("/status/numberReady").unwrap_or(0)),
+        "Pod" if owned => None,
+        "Pod" => {
+            let conditions = body.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten();
+            let ready = !seen || conditions.into_iter().any(|c| c["type"] == "Ready" && c["status"] == "True");
+            Some(u32::from(ready))
+        }
+        _ => None,
     }
 }
 
@@ -178,10 +268,15 @@ fn workload(template: &Value) -> Workload {
     let containers = spec["containers"].as_array().into_iter().flatten();
     let ports = containers.flat_map(|c| c["ports"].as_array().into_iter().flatten());
     let named = ports.filter_map(|p| Some((p["name"].as_str()?.to_string(), number(&p["containerPort"])?)));
+    let containers = spec["containers"].as_array().into_iter().flatten();
+    let variables = containers.flat_map(|c| c["env"].as_array().into_iter().flatten());
+    let variables = variables.filter_map(|e| Some((e["name"].as_str()?.to_string(), e["value"].as_str()?.to_string())));
     Workload {
         labels: texts(template.pointer("/metadata/labels")),
         // Kubernetes' default where a Pod names none.
         account: account.filter(|a| !a.is_empty()).unwrap_or("default").to_string(),
         ports: named.collect(),
+        environment: variables.collect(),
+        ready: None,
     }
 }

@@ -72,6 +72,8 @@ pub enum Seat {
         host: String,
         /// Its port.
         port: u16,
+        /// Its versions, if callers are led to versions: the first is the one that is judged.
+        versions: Vec<String>,
         /// Who answers these callers first, and who then.
         order: Vec<Vec<ClusterName>>,
         /// The clusters whose gateways are judged along with these callers: each cluster of the order once in all.
@@ -85,7 +87,7 @@ impl Seat {
         match self {
             Seat::Gateway { namespace, upstream } => cluster_name(upstream, namespace),
             Seat::Sidecars { aggregate, .. } => aggregate.clone(),
-            Seat::Name { host, port, .. } => mesh::outbound(*port, host),
+            Seat::Name { .. } => self.members().into_iter().next().unwrap_or_default(),
         }
     }
 
@@ -94,7 +96,8 @@ impl Seat {
         match self {
             Seat::Gateway { .. } => Vec::new(),
             Seat::Sidecars { members, .. } => members.clone(),
-            Seat::Name { .. } => vec![self.envoy_name()],
+            Seat::Name { host, port, versions, .. } if versions.is_empty() => vec![mesh::outbound(*port, host)],
+            Seat::Name { host, port, versions, .. } => versions.iter().map(|v| mesh::subset(*port, v, host)).collect(),
         }
     }
 
@@ -178,6 +181,7 @@ fn name_seat(fleet: &Fleet, failover: &Failover, caller: &ClusterName, all: &[Cl
     Some(Seat::Name {
         host: mesh::local_host(namespace.as_str(), name.as_str(), domain),
         port: *port,
+        versions: failover.mesh.versions.iter().map(|v| v.name.to_string()).collect(),
         order: own.into_iter().chain(others).collect(),
         gateways,
     })

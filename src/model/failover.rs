@@ -1,5 +1,7 @@
 //! The intent: one service, the order in which clusters serve it, and how loss is noticed.
 
+use std::collections::BTreeMap;
+
 use super::duration::Millis;
 use super::name::{ClusterName, Namespace, ObjectName};
 
@@ -152,6 +154,10 @@ pub struct MeshIntent {
     pub identity: bool,
     /// The clusters whose workloads call the service, when those of the order are not meant. No cluster twice.
     pub callers: Option<Vec<ClusterName>>,
+    /// The namespaces whose workloads may call the service, sorted; nobody is refused when absent.
+    pub caller_namespaces: Option<Vec<Namespace>>,
+    /// Versions of the service, by labels of its Pods; all Pods are alike when there are none.
+    pub versions: Vec<Version>,
     /// What east-west gateways let through.
     pub exposure: Exposure,
     /// How a cluster's mesh learns of the others' endpoints.
@@ -163,11 +169,28 @@ impl MeshIntent {
     pub fn transparent(&self) -> Vec<&'static str> {
         let given = [
             ("callers", self.callers.is_some()),
+            ("callerNamespaces", self.caller_namespaces.is_some()),
+            ("versions", !self.versions.is_empty()),
             ("exposure", self.exposure != Exposure::default()),
             ("discovery", self.discovery != Discovery::default()),
         ];
         given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
     }
+}
+
+/// A version of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// Its name.
+    pub name: ObjectName,
+    /// The labels its Pods have. Not empty, and no other version's.
+    pub labels: BTreeMap<String, String>,
+    /// Percent of the requests that no header sends elsewhere; all versions' together are 100.
+    pub weight: u32,
+    /// The headers that send a request to it: all of them, exactly.
+    pub headers: BTreeMap<String, String>,
+    /// The version that answers when this one is lost on all clusters.
+    pub fallback: Option<ObjectName>,
 }
 
 /// What east-west gateways let through for transparent failover.

@@ -30,6 +30,16 @@ pub fn failover_host(name: &str, service: &ServiceRef) -> String {
     format!("{name}.{}.global", service.namespace)
 }
 
+/// The host of a version that falls back to another: `VERSION.FAILOVER.NAMESPACE.global`.
+pub fn version_host(version: &str, failover: &str, namespace: &str) -> String {
+    format!("{version}.{failover}.{namespace}.global")
+}
+
+/// The name of Envoy's cluster for a subset of a host's port.
+pub fn subset(port: u16, subset: &str, host: &str) -> String {
+    format!("outbound|{port}|{subset}|{host}")
+}
+
 /// The name of Envoy's cluster for a host's port, all subsets.
 pub fn outbound(port: u16, host: &str) -> String {
     format!("outbound|{port}||{host}")

@@ -148,7 +148,7 @@ fn istio(r: &mut Reading<'_>, at: &str, spec: IstioSpec) -> Option<Istio> {
     let domain = spec.cluster_domain.or_else(|| Some(mesh::CLUSTER_DOMAIN.into()));
     let cluster_domain = r.word(&format!("{at}/clusterDomain"), domain, |t| ObjectName::new(t));
     let east_west = spec.east_west_gateway.map(|g| {
-        let host = r.word(&format!("{at}/eastWestGateway/host"), g.host, ip)?;
+        let host = r.word(&format!("{at}/eastWestGateway/host"), g.host, host)?;
         Some(GatewayAddress { host, port: g.port.unwrap_or(mesh::PASSTHROUGH_PORT) })
     });
     Some(Istio {
@@ -160,13 +160,6 @@ fn istio(r: &mut Reading<'_>, at: &str, spec: IstioSpec) -> Option<Istio> {
         },
         cluster_domain: cluster_domain?.to_string(),
     })
-}
-
-/// An IP address: a ServiceEntry of resolution STATIC takes nothing else.
-fn ip(text: &str) -> Result<String, String> {
-    let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
-    let wrong = || format!("`{text}` is no IP address; Istio's static endpoints take no DNS name");
-    bare.parse::<IpAddr>().map(|ip| ip.to_string()).map_err(|_| wrong())
 }
 
 fn gateway(r: &mut Reading<'_>, at: &str, spec: GatewaySpec, default: Option<u16>) -> Option<GatewayAddress> {

@@ -2,6 +2,8 @@
 //! shape and the reader share. Every field is optional to Rust and required to the schema where it says so.
 //! May not know: what makes the values valid together.
 
+use std::collections::BTreeMap;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 
@@ -178,7 +180,7 @@ pub struct IstioSpec {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EastWestSpec {
-    /// IP address. (A DNS name is not possible here: a STATIC ServiceEntry takes addresses only.)
+    /// IP address, or for target istioLocality a DNS name. (Elsewhere a STATIC ServiceEntry takes addresses only.)
     #[schemars(required)]
     pub host: Option<String>,
     /// Port. Default: 15443.
@@ -249,6 +251,56 @@ pub struct MeshSpec {
     /// istioLocality: the clusters whose workloads call the service. Default: those of the order. A cluster that lacks
     /// the Service gets one that leads to the others.
     pub callers: Option<Vec<String>>,
+    /// istioLocality: versions of the service, told apart by labels of its Pods.
+    pub versions: Option<Vec<VersionSpec>>,
+    /// istioLocality: what the east-west gateways let through. Default: named.
+    pub exposure: Option<ExposureSpec>,
+    /// istioLocality: the namespaces whose workloads may call the service, in all clusters; AuthorizationPolicies refuse
+    /// the rest. Default: no policies. Required with exposure: wildcard.
+    pub caller_namespaces: Option<Vec<String>>,
+    /// istioLocality: how each mesh learns of the others' endpoints. Default: serviceEntries.
+    pub discovery: Option<DiscoverySpec>,
+}
+
+/// A version of a service.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VersionSpec {
+    /// Its name, for example canary.
+    #[schemars(required)]
+    pub name: Option<String>,
+    /// The labels its Pods have, for example {version: v2}.
+    #[schemars(required)]
+    pub labels: Option<BTreeMap<String, String>>,
+    /// Percent of the requests that no header sends elsewhere. Default: 0; where nobody has a weight the first has 100.
+    #[schemars(range(max = 100))]
+    pub weight: Option<u32>,
+    /// Headers, all of them with exactly these values, that send a request to it whatever the weights.
+    pub headers: Option<BTreeMap<String, String>>,
+    /// The version that answers when this one is lost on all clusters.
+    pub fallback: Option<String>,
+}
+
+/// What east-west gateways let through.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+pub enum ExposureSpec {
+    /// The hosts that fail over, each by name.
+    #[serde(rename = "named")]
+    Named,
+    /// Every Service of the cluster (`*.svc.cluster.local`).
+    #[serde(rename = "wildcard")]
+    Wildcard,
+}
+
+/// How a mesh learns of the others' endpoints.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+pub enum DiscoverySpec {
+    /// failctl writes them down as ServiceEntries.
+    #[serde(rename = "serviceEntries")]
+    ServiceEntries,
+    /// Each istiod reads the others' API servers (multi-primary): `failctl cluster register` gives it remote secrets.
+    #[serde(rename = "remoteSecrets")]
+    RemoteSecrets,
 }
 
 /// A Kubernetes Service and one of its ports.

@@ -29,6 +29,7 @@ mod ground;
 mod init;
 mod istio;
 mod istio_laws;
+mod joined_laws;
 mod kubectl;
 mod mesh_apply;
 mod mesh_certificates;

@@ -4,11 +4,11 @@
 
 use std::collections::BTreeSet;
 
-use super::intent::{Backend, Chain, Intent};
+use super::intent::{Backend, Chain, Intent, Origin};
 use super::{For, Job, Objects, vip};
 use crate::manifest::Wave;
-use crate::model::fleet::Cluster;
-use crate::model::mesh;
+use crate::model::fleet::{Cluster, Istio};
+use crate::model::mesh::{self, Protocol};
 use crate::model::name::ClusterName;
 use crate::model::problem::Problem;
 use crate::resource::Meta;
@@ -31,34 +31,60 @@ pub fn write(job: &Job<'_>, intent: &Intent, objects: &mut Objects, problems: &m
                 continue;
             }
             problems.extend(too_old(job, cluster));
-            let meta = || Meta::new(chain.name.clone(), istio.namespace.as_str());
-            let entry = ServiceEntry {
-                addresses: vec![vip::of(&chain.host).to_string()],
-                endpoints: Vec::new(),
-                export_to: Vec::new(),
-                hosts: vec![chain.host.clone()],
-                location: MESH_INTERNAL,
-                ports: vec![Port {
-                    name: chain.protocol.port_name(),
-                    number: chain.port,
-                    protocol: chain.protocol.as_str(),
-                    target_port: None,
-                }],
-                resolution: Resolution::Dns,
-                workload_selector: None,
+            let host = Host {
+                name: &chain.name,
+                host: &chain.host,
+                port: chain.port,
+                protocol: chain.protocol,
+                members: chain.backends.iter().map(|b| member(job, client, b)).collect(),
+                contexts: match chain.gateways {
+                    true => &[Context::SidecarOutbound, Context::Gateway],
+                    false => &[Context::SidecarOutbound],
+                },
             };
-            objects.put(cluster, Wave::Failover, meta(), For::One(&chain.origin.owner), entry);
-            let members: Vec<_> = chain.backends.iter().map(|b| member(job, client, b)).collect();
-            let contexts: &[_] = if chain.gateways {
-                &[Context::SidecarOutbound, Context::Gateway]
-            } else {
-                &[Context::SidecarOutbound]
-            };
-            let filter = envoy_filter::aggregate(&mesh::outbound(chain.port, &chain.host), &members, contexts);
-            objects.put(cluster, Wave::Failover, meta(), For::One(&chain.origin.owner), filter);
+            put(&host, (cluster, istio), &chain.origin, objects);
         }
     }
     problems.extend(collisions(intent));
+}
+
+/// A host without endpoints, in whose place an aggregate of clusters stands.
+pub struct Host<'a> {
+    /// Name of the objects.
+    pub name: &'a str,
+    /// The host.
+    pub host: &'a str,
+    /// Its port.
+    pub port: u16,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// Envoy's names of the clusters, the preferred first.
+    pub members: Vec<String>,
+    /// Which proxies see it.
+    pub contexts: &'a [Context],
+}
+
+/// Writes the entry that makes the host known, and the filter that replaces its cluster.
+pub fn put(host: &Host<'_>, (cluster, istio): (&Cluster, &Istio), origin: &Origin, objects: &mut Objects) {
+    let meta = || Meta::new(host.name, istio.namespace.as_str());
+    let entry = ServiceEntry {
+        addresses: vec![vip::of(host.host).to_string()],
+        endpoints: Vec::new(),
+        export_to: Vec::new(),
+        hosts: vec![host.host.to_string()],
+        location: MESH_INTERNAL,
+        ports: vec![Port {
+            name: host.protocol.port_name(),
+            number: host.port,
+            protocol: host.protocol.as_str(),
+            target_port: None,
+        }],
+        resolution: Resolution::Dns,
+        workload_selector: None,
+    };
+    objects.put(cluster, Wave::Failover, meta(), For::One(&origin.owner), entry);
+    let filter = envoy_filter::aggregate(&mesh::outbound(host.port, host.host), &host.members, host.contexts);
+    objects.put(cluster, Wave::Failover, meta(), For::One(&origin.owner), filter);
 }
 
 /// What a client's proxies call a backend's cluster.
@@ -98,6 +124,7 @@ fn collisions(intent: &Intent) -> Vec<Problem> {
     for Backend { cluster, service, .. } in intent.chains.iter().flat_map(|c: &Chain| &c.backends) {
         hosts.insert(mesh::federated_host(cluster, service.namespace.as_str(), service.name.as_str()));
     }
+    hosts.extend(intent.joins.iter().flat_map(|j| j.fallbacks()).map(|v| v.host));
     let found = vip::collisions(hosts.iter().map(String::as_str));
     let problem = |(host, other): (&str, &str)| {
         let what = format!("`{host}` and `{other}` would both have the virtual address {}", vip::of(host));

@@ -65,7 +65,8 @@ fn local(job: &Job<'_>, watch: &Watch, objects: &mut Objects) {
     let Some((cluster, istio)) = job.cluster(&watch.cluster) else { return };
     let rule = DestinationRule {
         host: mesh::local_host(&watch.namespace, &watch.service, &istio.cluster_domain),
-        traffic_policy: policy(detection::every_error(&watch.outlier), watch.connect_timeout, Vec::new()),
+        subsets: Vec::new(),
+        traffic_policy: Some(policy(detection::every_error(&watch.outlier), watch.connect_timeout, Vec::new())),
     };
     let meta = Meta::new(watch.service.clone(), watch.namespace.clone());
     objects.put(cluster, Wave::Upstreams, meta, For::One(&watch.origin.owner), rule);
@@ -113,8 +114,8 @@ fn remote(
         Err(problem) => problems.push(problem),
         Ok(names) => {
             let outlier = detection::far(&backend.outlier, backend.counted);
-            let traffic_policy = policy(outlier, backend.connect_timeout, names);
-            let rule = DestinationRule { host: host.clone(), traffic_policy };
+            let traffic_policy = Some(policy(outlier, backend.connect_timeout, names));
+            let rule = DestinationRule { host: host.clone(), subsets: Vec::new(), traffic_policy };
             objects.put(near, Wave::Upstreams, meta(), owner, rule);
         }
     }

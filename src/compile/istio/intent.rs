@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use crate::model::duration::Millis;
-use crate::model::failover::{Exposure, OutlierDetection, ServiceRef};
+use crate::model::failover::{Discovery, Exposure, OutlierDetection, ServiceRef, Version};
 use crate::model::mesh::Protocol;
-use crate::model::name::ClusterName;
+use crate::model::name::{ClusterName, Namespace};
 use crate::model::problem::Problem;
 use crate::resource::istio::virtual_service::HttpMatch;
 
@@ -41,7 +41,7 @@ impl Intent {
         self.chains.retain(|c| stays(&c.origin));
         self.watches.retain(|w| stays(&w.origin));
         self.joins.retain(|j| stays(&j.origin));
-        let leads = |s: &Shift| s.rules.iter().flat_map(|r| &r.to).any(|(host, ..)| gone.contains(host));
+        let leads = |s: &Shift| s.rules.iter().flat_map(|r| &r.to).any(|leg| gone.contains(&leg.host));
         self.shifts.retain(|s| stays(&s.origin) && !leads(s));
     }
 
@@ -142,12 +142,18 @@ pub struct Join {
     pub order: Vec<Vec<Share>>,
     /// The clusters of the callers.
     pub callers: Vec<ClusterName>,
+    /// Its versions, by labels of Pods; all Pods are alike when there are none.
+    pub versions: Vec<Version>,
     /// How loss is noticed.
     pub outlier: OutlierDetection,
     /// Time a connection may take.
     pub connect_timeout: Millis,
+    /// The namespaces whose workloads may call; nobody is refused when absent.
+    pub caller_namespaces: Option<Vec<Namespace>>,
     /// What east-west gateways let through.
     pub exposure: Exposure,
+    /// How a cluster's mesh learns of the others' endpoints.
+    pub discovery: Discovery,
 }
 
 impl Join {
@@ -209,12 +215,32 @@ pub struct Rule {
     pub name: Option<String>,
     /// Which requests; all when empty.
     pub matches: Vec<HttpMatch>,
-    /// Host, port and percent of the requests.
-    pub to: Vec<(String, u16, Option<u32>)>,
+    /// Where they go.
+    pub to: Vec<Leg>,
     /// Retries; Istio's own when nothing is said.
     pub retries: Option<Retries>,
     /// Time for a whole request.
     pub timeout: Option<Millis>,
+}
+
+/// One of the places that requests go to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leg {
+    /// Host.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The part of its endpoints, where not all are meant.
+    pub subset: Option<String>,
+    /// Percent of the requests.
+    pub weight: Option<u32>,
+}
+
+impl Leg {
+    /// All requests to a host's port.
+    pub fn to(host: impl Into<String>, port: u16) -> Self {
+        Leg { host: host.into(), port, subset: None, weight: None }
+    }
 }
 
 /// When requests are tried again.

@@ -36,11 +36,17 @@ pub use place::UNKNOWN as UNKNOWN_WORKLOAD;
 const V1: (u32, u32, u32) = (1, 22, 0);
 
 const NETWORKING: &str = "networking.istio.io/v1";
+const SECURITY: &str = "security.istio.io/v1";
 
 /// The version of Istio's networking API that an Istio serves and failctl writes.
 pub fn networking(istio: &Istio) -> &'static str {
     let (major, minor, patch) = V1;
     if istio.version.at_least(major, minor, patch) { NETWORKING } else { "networking.istio.io/v1beta1" }
+}
+
+/// The same of its security API.
+fn security(istio: &Istio) -> &'static str {
+    if networking(istio) == NETWORKING { SECURITY } else { "security.istio.io/v1beta1" }
 }
 
 /// Compiles one failover of a mesh, or says everything that stands against it.
@@ -73,7 +79,11 @@ pub(super) fn write(fleet: &Fleet, intent: &Intent, site: &Site, made: &mut Made
         }
     }
     let backends = intent.chains.iter().flat_map(|c| &c.backends);
-    let backends = backends.chain(intent.joins.iter().flat_map(|j| j.backends()));
+    let joined = || intent.joins.iter().flat_map(|j| j.backends());
+    let backends = backends.chain(joined());
+    // Their gateways must be guarded against loops.
+    let gateways = joined().filter_map(|b| Some((b.cluster.clone(), job.cluster(&b.cluster)?.1.namespace.to_string())));
+    made.services.extend(gateways);
     made.services.extend(backends.map(|b| (b.cluster.clone(), b.service.namespace.to_string())));
     let named = intent.shifts.iter().map(|s| (s.cluster.clone(), s.namespace.clone()));
     made.services.extend(named.chain(intent.watches.iter().map(|w| (w.cluster.clone(), w.namespace.clone()))));
@@ -93,6 +103,11 @@ impl<'a> Job<'a> {
     fn cluster(&self, name: &ClusterName) -> Option<(&'a Cluster, &'a Istio)> {
         let cluster = self.fleet.clusters.get(name)?;
         Some((cluster, cluster.istio.as_ref()?))
+    }
+
+    /// Whether a cluster would have told what is not known of it.
+    fn made_up(&self, name: &ClusterName) -> bool {
+        self.places.made_up(name)
     }
 }
 
@@ -122,8 +137,12 @@ impl Objects {
             For::All(asker) => (FLEET, asker),
         };
         let mut object = Object::new(meta.labels(labels(owner)), spec);
-        if let (NETWORKING, Some(istio)) = (object.api_version, &cluster.istio) {
-            object.api_version = networking(istio);
+        if let Some(istio) = &cluster.istio {
+            object.api_version = match object.api_version {
+                NETWORKING => networking(istio),
+                SECURITY => security(istio),
+                other => other,
+            };
         }
         let body = object.body();
         let key = key_of(&cluster.name, &body).expect("typed resources have apiVersion, kind and name");

@@ -41,7 +41,7 @@ impl<'a> Places<'a> {
     }
 
     /// Whether the cluster would have told, had it been reached (or had anybody asked).
-    fn made_up(&self, cluster: &ClusterName) -> bool {
+    pub fn made_up(&self, cluster: &ClusterName) -> bool {
         self.site.draft || self.site.unread.contains_key(cluster)
     }
 
@@ -107,6 +107,18 @@ impl<'a> Places<'a> {
         }
     }
 
+    /// How many Pods of a backend are ready, if that is known.
+    pub fn ready(&self, backend: &Backend) -> Option<u32> {
+        self.facts().ready(&backend.cluster, backend.service.namespace.as_str(), self.service(backend)?)
+    }
+
+    /// Whether a backend has Pods with these labels; taken for granted where its cluster would have told.
+    pub fn runs(&self, backend: &Backend, labels: &BTreeMap<String, String>) -> bool {
+        let namespace = backend.service.namespace.as_str();
+        let known = self.service(backend).is_some_and(|s| self.facts().runs(&backend.cluster, namespace, s, labels));
+        known || self.made_up(&backend.cluster)
+    }
+
     /// The identities of a backend's Pods, in their own trust domain.
     pub fn identities(&self, origin: &Origin, backend: &Backend) -> Result<Vec<String>, Problem> {
         let Backend { cluster, service, account, pointer, .. } = backend;
@@ -145,27 +157,30 @@ impl<'a> Places<'a> {
         }
     }
 
-    /// Where a backend's cluster is entered.
-    pub fn gateway(&self, origin: &Origin, backend: &Backend, cluster: &Cluster) -> Result<GatewayAddress, Problem> {
-        let address = match self.site.east_west(cluster) {
-            Some(Ok(address)) => address,
-            _ if self.site.draft => {
-                return Ok(GatewayAddress { host: "192.0.2.1".into(), port: mesh::PASSTHROUGH_PORT });
-            }
-            Some(Err(problem)) => return Err(problem),
+    /// Where a backend's cluster is entered, by address or by DNS name.
+    pub fn address(&self, origin: &Origin, backend: &Backend, cluster: &Cluster) -> Result<GatewayAddress, Problem> {
+        match self.site.east_west(cluster) {
+            Some(Ok(address)) => Ok(address),
+            _ if self.site.draft => Ok(GatewayAddress { host: "192.0.2.1".into(), port: mesh::PASSTHROUGH_PORT }),
+            Some(Err(problem)) => Err(problem),
             None => {
                 let what = format!("where the east-west gateway of `{}` is reached is not known offline", cluster.name);
                 let hint =
                     "write istio.eastWestGateway: {host: …} in the fleet; `failctl diff` and `failctl apply` find it";
-                return Err(origin.about(Problem::error("FCT0332", what).hint(hint), &backend.pointer));
+                Err(origin.about(Problem::error("FCT0332", what).hint(hint), &backend.pointer))
             }
-        };
+        }
+    }
+
+    /// The same where a name is none: an endpoint of a static ServiceEntry is an IP address.
+    pub fn gateway(&self, origin: &Origin, backend: &Backend, cluster: &Cluster) -> Result<GatewayAddress, Problem> {
+        let address = self.address(origin, backend, cluster)?;
         if address.host.parse::<std::net::IpAddr>().is_err() {
             let what = format!(
                 "the east-west gateway of `{}` has the DNS name {}; a static endpoint takes an IP address only",
                 cluster.name, address.host
             );
-            let hint = "write an address that stays in istio.eastWestGateway.host of the fleet";
+            let hint = "write an address that stays in istio.eastWestGateway.host of the fleet; target istioLocality takes names";
             return Err(origin.about(Problem::error("FCT0338", what).hint(hint), &backend.pointer));
         }
         Ok(address)

@@ -43,10 +43,11 @@ fn route(shift: &Shift, rule: &Rule) -> HttpRoute {
         }
         matches.iter_mut().for_each(|m| m.port = shift.port);
     }
-    let to = rule
-        .to
-        .iter()
-        .map(|(host, port, weight)| Destination { weight: *weight, ..Destination::to(host.clone(), *port) });
+    let to = rule.to.iter().map(|leg| {
+        let mut destination = Destination::to(leg.host.clone(), leg.port);
+        destination.destination.subset.clone_from(&leg.subset);
+        Destination { weight: leg.weight, ..destination }
+    });
     HttpRoute {
         r#match: matches,
         name: rule.name.clone(),

@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::{Job, origin};
-use crate::compile::istio::intent::{Chain, Origin, Retries, Rule, Shift};
+use crate::compile::istio::intent::{Chain, Leg, Origin, Retries, Rule, Shift};
 use crate::model::duration::Millis;
 use crate::model::mesh;
 use crate::model::problem::Problem;
@@ -14,7 +14,7 @@ use crate::model::smh::{self, HttpMatcher, Path, ServiceAt, ShiftTo, TrafficPoli
 use crate::resource::istio::virtual_service::{HttpMatch, Text};
 
 /// Hosts and ports, with percent of the requests; and the port of the called Service that is meant.
-type Destinations = (Vec<(String, u16, Option<u32>)>, Option<u16>);
+type Destinations = (Vec<Leg>, Option<u16>);
 
 /// What policies of the same matchers want together, and who said it.
 #[derive(Default)]
@@ -104,7 +104,7 @@ fn destinations(
                 }
                 let own = chain.backends.iter().find(|b| same(b, target)).map(|b| b.service.port);
                 meant = own.or(Some(chain.port));
-                to.push((chain.host.clone(), chain.port, *weight));
+                to.push(Leg { weight: *weight, ..Leg::to(chain.host.clone(), chain.port) });
             }
             ShiftTo::Service(service, port) if service.cluster == target.cluster => {
                 let ports = ports(job, service);
@@ -117,7 +117,7 @@ fn destinations(
                     job.say(origin, &pointer, Problem::error("FCT0335", what).hint("write kubeService.port"));
                     continue;
                 };
-                to.push((local(job, service), chosen, *weight));
+                to.push(Leg { weight: *weight, ..Leg::to(local(job, service), chosen) });
             }
             ShiftTo::Service(service, _) => {
                 let what = format!("{service} is another cluster than that of {target}");
@@ -176,7 +176,7 @@ fn shift(job: &Job<'_>, target: &ServiceAt, together: BTreeMap<Matchers, Togethe
                 for port in all.iter().filter(|p| all.len() > 1 && Some(**p) != meant) {
                     rules.push((
                         particular,
-                        rule(vec![(host.clone(), *port, None)], with_port(&matches, &all, Some(*port))),
+                        rule(vec![Leg::to(host.clone(), *port)], with_port(&matches, &all, Some(*port))),
                     ));
                 }
             }
@@ -185,7 +185,7 @@ fn shift(job: &Job<'_>, target: &ServiceAt, together: BTreeMap<Matchers, Togethe
                 for port in &all {
                     rules.push((
                         particular,
-                        rule(vec![(host.clone(), *port, None)], with_port(&matches, &all, Some(*port))),
+                        rule(vec![Leg::to(host.clone(), *port)], with_port(&matches, &all, Some(*port))),
                     ));
                 }
             }
@@ -198,7 +198,7 @@ fn shift(job: &Job<'_>, target: &ServiceAt, together: BTreeMap<Matchers, Togethe
     let mut rules: Vec<Rule> = rules.into_iter().map(|(_, r)| r).collect();
     for port in left {
         let matches = with_port(&[], &all, Some(port));
-        rules.push(Rule { name: None, matches, to: vec![(host.clone(), port, None)], retries: None, timeout: None });
+        rules.push(Rule { name: None, matches, to: vec![Leg::to(host.clone(), port)], retries: None, timeout: None });
     }
     Shift {
         origin: origin.unwrap_or(Origin { owner: String::new(), document: String::new() }),

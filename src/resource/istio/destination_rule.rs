@@ -1,5 +1,7 @@
 //! DestinationRule, networking.istio.io (istio/api, `networking/v1/destination_rule.proto`).
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::resource::{Kind, ProtoDuration};
@@ -10,13 +12,26 @@ use crate::resource::{Kind, ProtoDuration};
 pub struct DestinationRule {
     /// Whose traffic it is about.
     pub host: String,
-    /// The policy.
-    pub traffic_policy: TrafficPolicy,
+    /// Parts of its endpoints, by labels.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subsets: Vec<Subset>,
+    /// The policy; Istio's own when nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traffic_policy: Option<TrafficPolicy>,
 }
 
 impl Kind for DestinationRule {
     const API_VERSION: &'static str = "networking.istio.io/v1";
     const KIND: &'static str = "DestinationRule";
+}
+
+/// A part of a host's endpoints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Subset {
+    /// What its endpoints carry: all of these.
+    pub labels: BTreeMap<String, String>,
+    /// Its name.
+    pub name: String,
 }
 
 /// How a host is talked to.
@@ -65,9 +80,21 @@ pub struct LoadBalancer {
 pub struct LocalityLbSetting {
     /// The mesh's setting may be off.
     pub enabled: bool,
+    /// Where a region fails over to, before others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failover: Vec<Failover>,
     /// Keys of labels: the more of them, from the first on, an endpoint has like the caller, the sooner it serves.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failover_priority: Vec<String>,
+}
+
+/// Region to region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Failover {
+    /// The callers'.
+    pub from: String,
+    /// The one that serves next.
+    pub to: String,
 }
 
 /// Passive detection. Every field is said: Istio's defaults differ from Envoy's, and 10 % ejects nobody.

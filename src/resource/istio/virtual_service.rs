@@ -129,6 +129,9 @@ pub struct Host {
     pub host: String,
     /// Port.
     pub port: HostPort,
+    /// A DestinationRule's name for a part of its endpoints.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subset: Option<String>,
 }
 
 /// A port by number.
@@ -141,6 +144,7 @@ pub struct HostPort {
 impl Destination {
     /// All requests to a host's port.
     pub fn to(host: impl Into<String>, port: u16) -> Self {
-        Destination { destination: Host { host: host.into(), port: HostPort { number: port } }, weight: None }
+        let destination = Host { host: host.into(), port: HostPort { number: port }, subset: None };
+        Destination { destination, weight: None }
     }
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses what it needs of this")]
 
 pub mod fleet;
+pub mod joined;
 pub mod offline;
 pub mod site;
 

@@ -5,32 +5,48 @@
 
 mod entry;
 mod expose;
+mod guard;
+mod order;
 mod ports;
 mod rule;
-pub mod view;
+pub(super) mod version;
+mod view;
+mod way;
 
 use super::intent::{Intent, Join};
 use super::{Job, Objects};
 use crate::model::problem::Problem;
 use ports::Ports;
 use view::View;
+use way::Way;
 
 /// Writes every join.
 pub fn write(job: &Job<'_>, intent: &Intent, objects: &mut Objects, problems: &mut Vec<Problem>) {
     for join in &intent.joins {
         expose::write(job, join, objects, problems);
+        join.backends().for_each(|b| version::answering(job, join, b, objects));
         for view in join.views() {
-            caller(job, join, &view, objects, problems);
+            if let Err(found) = caller(job, join, &view, objects, problems) {
+                problems.extend(found);
+            }
         }
     }
 }
 
-fn caller(job: &Job<'_>, join: &Join, view: &View<'_>, objects: &mut Objects, problems: &mut Vec<Problem>) {
-    let ports = match Ports::of(job, join, view) {
-        Ok(ports) => ports,
-        Err(found) => return problems.extend(found),
-    };
+/// What callers in one cluster need.
+fn caller(
+    job: &Job<'_>,
+    join: &Join,
+    view: &View<'_>,
+    objects: &mut Objects,
+    problems: &mut Vec<Problem>,
+) -> Result<(), Vec<Problem>> {
+    let ports = Ports::of(job, join, view)?;
+    let way = Way::of(job, join, view)?;
+    let setting = order::setting(job, join, view, &way).map_err(|p| vec![p])?;
     problems.extend(ports.notes(join, view));
-    entry::write(job, join, view, &ports, objects, problems);
-    rule::write(job, join, view, objects, problems);
+    entry::write(job, join, view, &ports, &way, objects, problems);
+    rule::write(job, join, view, setting, objects, problems);
+    version::write(job, join, view, ports.protocol(join), objects);
+    Ok(())
 }

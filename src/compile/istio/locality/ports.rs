@@ -9,6 +9,7 @@ use super::super::intent::{Backend, Join};
 use super::super::place::UNKNOWN;
 use super::view::View;
 use crate::compile::facts::{Port, Target};
+use crate::model::mesh::Protocol;
 use crate::model::problem::Problem;
 
 /// Ports of a Service in a cluster of callers.
@@ -58,6 +59,12 @@ impl Ports {
             shared: shared.into_iter().cloned().collect(),
             lacking: lacking.into_iter().map(|p| p.number).collect(),
         })
+    }
+
+    /// What the port of the failover speaks.
+    pub fn protocol(&self, join: &Join) -> Protocol {
+        let port = self.shared.iter().find(|p| p.number == join.service.port);
+        port.map_or(Protocol::Http, |p| Protocol::spoken(&p.speaks))
     }
 
     /// What is worth knowing of ports that stay at home.

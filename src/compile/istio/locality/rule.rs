@@ -13,7 +13,14 @@ use crate::resource::Meta;
 use crate::resource::istio::destination_rule::{DestinationRule, LoadBalancer, LocalityLbSetting, TrafficPolicy};
 
 /// Writes the rule of a view.
-pub fn write(job: &Job<'_>, join: &Join, view: &View<'_>, objects: &mut Objects, problems: &mut Vec<Problem>) {
+pub fn write(
+    job: &Job<'_>,
+    join: &Join,
+    view: &View<'_>,
+    setting: LocalityLbSetting,
+    objects: &mut Objects,
+    problems: &mut Vec<Problem>,
+) {
     let Some((near, istio)) = job.cluster(view.caller) else { return };
     let mut names = BTreeSet::new();
     for share in view.own.iter().chain(view.others.iter().flatten()) {
@@ -28,12 +35,11 @@ pub fn write(job: &Job<'_>, join: &Join, view: &View<'_>, objects: &mut Objects,
     let policy = host::policy(outlier, Some(join.connect_timeout), names.into_iter().collect());
     let rule = DestinationRule {
         host: mesh::local_host(namespace, name, &istio.cluster_domain),
-        traffic_policy: TrafficPolicy {
-            load_balancer: Some(LoadBalancer {
-                locality_lb_setting: LocalityLbSetting { enabled: true, failover_priority: view.keys() },
-            }),
+        subsets: join.subsets(),
+        traffic_policy: Some(TrafficPolicy {
+            load_balancer: Some(LoadBalancer { locality_lb_setting: setting }),
             ..policy
-        },
+        }),
     };
     objects.put(near, Wave::Upstreams, Meta::new(name, namespace), For::One(&join.origin.owner), rule);
 }

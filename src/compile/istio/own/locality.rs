@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use super::versions;
 use super::{Asked, notes, origin, spoken, unfit};
 use crate::compile::istio::intent::{Intent, Join, Origin, Share, Shift};
 use crate::compile::{Site, target};
-use crate::model::failover::{Failover, Member, ServiceRef, Target};
+use crate::model::failover::{Discovery, Exposure, Failover, Member, ServiceRef, Target};
 use crate::model::fleet::Fleet;
 use crate::model::mesh;
 use crate::model::name::ClusterName;
@@ -32,14 +33,18 @@ pub fn intent(fleet: &Fleet, failover: &Failover, site: &Site, problems: &mut Ve
         callers,
         outlier: asked.outlier.clone(),
         connect_timeout: asked.connect_timeout(),
+        versions: failover.mesh.versions.clone(),
+        caller_namespaces: failover.mesh.caller_namespaces.clone(),
         exposure: failover.mesh.exposure,
+        discovery: failover.mesh.discovery,
         origin: origin.clone(),
     };
     for (group, members) in asked.groups().into_iter().zip(&failover.order) {
         let weights = members.iter().map(|m| m.weight);
         join.order.push(group.into_iter().zip(weights).map(|(backend, weight)| Share { backend, weight }).collect());
     }
-    found.extend(notes(failover, &origin, join.views().iter().map(|v| v.levels()).max().unwrap_or(0)));
+    let levels = join.views().iter().map(|v| v.levels()).max().unwrap_or(0);
+    found.extend(notes(failover, &origin, levels * join.depth()));
     let wrong = found.iter().any(|p| p.severity == Severity::Error);
     problems.extend(found);
     if wrong {
@@ -56,7 +61,7 @@ pub fn intent(fleet: &Fleet, failover: &Failover, site: &Site, problems: &mut Ve
             service: name.to_string(),
             port: Some(*port),
             others: others.clone(),
-            rules: asked.rules(&host),
+            rules: versions::rules(asked.rules(&host), &join.versions, failover.name.as_str(), namespace.as_str()),
         })
     };
     let shifts = join.callers.iter().filter_map(shift).collect();
@@ -72,6 +77,17 @@ fn alone(fleet: &Fleet, failover: &Failover, callers: &[ClusterName], origin: &O
     if failover.mesh.host.is_some() {
         let what = "`mesh.host` is for istioAggregate: a transparent failover has the Service's own name";
         say("FCT0322", what.into(), "leave it out".into(), "/spec/mesh/host".into());
+    }
+    if failover.mesh.exposure == Exposure::Wildcard && failover.mesh.caller_namespaces.is_none() {
+        let what = "with `exposure: wildcard` every workload of the other meshes could call the service";
+        let hint = "name the callers' namespaces: mesh.callerNamespaces: [shop], or leave `exposure` out";
+        say("FCT0385", what.into(), hint.into(), "/spec/mesh/exposure".into());
+    }
+    if failover.mesh.discovery == Discovery::RemoteSecrets {
+        for (pointer, _) in members(failover).filter(|(_, m)| m.weight.is_some()) {
+            let what = "with remote secrets Istio shares a priority by the Pods it sees, and takes no weights";
+            say("FCT0386", what.into(), "leave the weights out".into(), format!("{pointer}/weight"));
+        }
     }
     for (pointer, member) in members(failover) {
         let (first, other) = (&failover.primary().service, &member.service);

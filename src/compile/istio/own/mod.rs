@@ -3,8 +3,9 @@
 
 mod aggregate;
 mod locality;
+mod versions;
 
-use super::intent::{Backend, Counted, Intent, Origin, Retries, Rule};
+use super::intent::{Backend, Counted, Intent, Leg, Origin, Retries, Rule};
 use crate::compile::gloo::names;
 use crate::compile::retry::{HARMLESS, REPEATING, SAFE};
 use crate::compile::{Site, target};
@@ -71,7 +72,7 @@ impl<'a> Asked<'a> {
         let rule = |safe: bool, retry_on: Option<&'static str>| Rule {
             name: Some(names::route(&failover.name, safe)),
             matches: if safe { methods() } else { Vec::new() },
-            to: vec![(host.to_string(), failover.primary().service.port, None)],
+            to: vec![Leg::to(host, failover.primary().service.port)],
             retries: Some(Retries {
                 attempts,
                 // A request that may not be repeated gains nothing from being cut short.
