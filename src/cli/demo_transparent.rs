@@ -4,20 +4,33 @@
 use serde_json::{Value, json};
 
 use super::demo_mesh;
-use super::demo_mesh::{FAULTS, HOST};
+use super::demo_mesh::{FAULTS, HOST, NAMESPACE};
 use super::demo_stage::Stage;
-use super::demo_story::{Fault, Pace, documents, drill_file, stream, traffic};
+use super::demo_story::{Fault, Pace, documents, drill_file, step, stream, traffic};
 use crate::error::Failure;
 use crate::report::drill::RunReport;
+use crate::sim::Expected;
 
 const ARTICLE: &str = include_str!("../../templates/sample/transparent-article.yaml");
 const MEANT: &str = include_str!("../../templates/sample/transparent-article-intent.yaml");
 const SHOP: &str = include_str!("../../templates/sample/transparent.yaml");
+const CANARY: &str = include_str!("../../templates/sample/transparent-canary.yaml");
 
 /// Each cluster with the other.
 const PAIRS: [(&str, &str); 2] = [("kind2", "kind3"), ("kind3", "kind2")];
 /// What every drill and status is about.
 const ABOUT: &str = "-f failctl.yaml -f shop.yaml -f article.yaml -f kind2=kind2.yaml -f kind3=kind3.yaml";
+
+/// What the article says Istio cannot do.
+const CANARY_LOST: Fault = Fault {
+    name: "canary",
+    what: "the canary dies on both clusters: stable answers in its place",
+    expected: Expected::NoLoss,
+    steps: || {
+        let one = |cluster: &str| json!({"scaleToZero": {"cluster": cluster, "namespace": NAMESPACE, "deployment": "reviews-v2"}});
+        vec![step(json!({"together": PAIRS.map(|(cluster, _)| one(cluster))}), None)]
+    },
+};
 
 /// The whole story.
 pub fn tell(stage: &mut Stage<'_>, pace: Pace, runs: &mut Vec<RunReport>) -> Result<(), Failure> {
@@ -31,6 +44,7 @@ pub fn tell(stage: &mut Stage<'_>, pace: Pace, runs: &mut Vec<RunReport>) -> Res
         runs.extend(drill(stage, fault, pace)?);
     }
     status(stage, "everything is back")?;
+    runs.extend(canary(stage, pace)?);
     clean_up(stage)
 }
 
@@ -90,6 +104,17 @@ fn targets() -> [Value; 2] {
     let mut recommended = target("recommended", "shop-reviews");
     recommended["host"] = json!(HOST);
     [target("article", "article-reviews"), recommended]
+}
+
+/// Versions: all requests go to the canary, and to stable when no canary is left anywhere.
+fn canary(stage: &mut Stage<'_>, pace: Pace) -> Result<Vec<RunReport>, Failure> {
+    stage.chapter("Two versions: reviews v2 is the canary, and v1 answers when it is gone")?;
+    stage.write("shop.yaml", CANARY)?;
+    stage.say(CANARY.trim_end());
+    stage.must("apply -f failctl.yaml -f shop.yaml --yes --wait")?;
+    let [_, mut target] = targets();
+    target["answers"] = json!({"pattern": "\"podname\": *\"(reviews-v[0-9])", "primary": ["reviews-v2"]});
+    drill_file(stage, CANARY_LOST, pace, &[target], ABOUT)
 }
 
 /// Everything failctl wrote, taken back.
