@@ -291,3 +291,37 @@ fn a_backup_that_does_not_accept_the_callers_is_none_though_nothing_has_failed_y
     let (code, found) = codes(&ground);
     assert!(code == Some(1) && backup(&found), "the roots differ: {found:?}");
 }
+
+#[test]
+fn clusters_that_join_a_name_are_written_everywhere_and_leave_nothing_behind_when_callers_go() {
+    let ground = ground();
+    let joined = REVIEWS.replace("  retries:", "  target: istioLocality\n  retries:");
+    ground.write("failctl.yaml", &format!("{FLEET}{joined}"));
+    assert_eq!(ground.run(&["apply", "--yes"]).code, Some(0));
+    let host = "reviews.default.svc.cluster.local";
+    let endpoint = |cluster: &str| {
+        there(&ground, cluster, &networking("default", "serviceentries", "reviews"))["spec"]["endpoints"][0].clone()
+    };
+    assert_eq!(endpoint("local")["address"], "192.0.2.3");
+    assert_eq!(endpoint("remote")["address"], "192.0.2.2");
+    assert_eq!(endpoint("local")["network"], "remote");
+    for cluster in ["local", "remote"] {
+        assert!(!there(&ground, cluster, &networking("istio-system", "gateways", host)).is_null(), "{cluster}");
+    }
+    assert_eq!(ground.run(&["diff"]).code, Some(0));
+
+    // Callers on one cluster alone: the other keeps what lets them in, and nothing else.
+    ground.write("failctl.yaml", &format!("{FLEET}{joined}  mesh: {{callers: [local]}}\n"));
+    assert_eq!(ground.run(&["apply", "--yes", "--prune"]).code, Some(0));
+    for plural in ["serviceentries", "destinationrules", "virtualservices"] {
+        assert!(!there(&ground, "local", &networking("default", plural, "reviews")).is_null(), "local {plural}");
+        assert!(there(&ground, "remote", &networking("default", plural, "reviews")).is_null(), "remote {plural}");
+    }
+    assert!(there(&ground, "local", &networking("istio-system", "gateways", host)).is_null());
+    assert!(!there(&ground, "remote", &networking("istio-system", "gateways", host)).is_null());
+
+    assert_eq!(ground.run(&["delete", "--yes"]).code, Some(0));
+    assert!(there(&ground, "local", &networking("default", "serviceentries", "reviews")).is_null());
+    assert!(there(&ground, "remote", &networking("istio-system", "gateways", host)).is_null());
+    assert_eq!(config(&ground)["data"]["mesh"], mesh_text("kind3"));
+}
