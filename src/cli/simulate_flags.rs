@@ -5,7 +5,7 @@ use crate::drill::resolve::{self, Protected};
 use crate::error::{Exit, Failure};
 use crate::model::duration::Millis;
 use crate::model::name::{ClusterName, Namespace, ObjectName};
-use crate::sim::fault::{self, Fault, Form, Workload};
+use crate::sim::fault::{self, Fault, Form, Process, Workload};
 use crate::sim::scenario::{Answers, Expected, FaultStep, Load, Scenario, Target, Tolerances};
 use crate::spec::Documents;
 
@@ -24,6 +24,9 @@ pub struct Flags {
     /// The Deployment to break (default: those behind the primary's Service)
     #[arg(long, value_name = "[NAMESPACE/]NAME", help_heading = "Drill")]
     pub deployment: Vec<String>,
+    /// The process to kill or to stop (default container: the Pod's first)
+    #[arg(long, value_name = "[CONTAINER/]NAME", help_heading = "Drill")]
+    pub process: Option<String>,
     /// How much of the cluster dies: its workloads and API, or all of it
     #[arg(long, value_enum, default_value_t, help_heading = "Drill")]
     pub form: FormArg,
@@ -84,6 +87,12 @@ pub enum Kind {
     GatewayDown,
     /// Take a cluster down
     ClusterDown,
+    /// Kill a process of its containers, by exec: the kubelet starts them again
+    ProcessKill,
+    /// Stop a process of its containers, by exec: nobody answers any more
+    ProcessPause,
+    /// Take every Pod out of the primary's Service; the Pods run on
+    EndpointsLost,
 }
 
 /// `--form`.
@@ -94,6 +103,8 @@ pub enum FormArg {
     Workloads,
     /// Everything dies, the edge too
     All,
+    /// What controls it dies, the API included; what runs goes on running
+    ControlPlane,
 }
 
 /// `--expected`.
@@ -188,6 +199,7 @@ impl Flags {
         let form = match self.form {
             FormArg::Workloads => Form::Workloads,
             FormArg::All => Form::All,
+            FormArg::ControlPlane => Form::ControlPlane,
         };
         let faults = match kind {
             Kind::ClusterDown => vec![Fault::ClusterDown { cluster, form }],
@@ -200,12 +212,28 @@ impl Flags {
                 };
                 vec![Fault::GatewayDown { cluster, namespace, deployment }]
             }
+            Kind::EndpointsLost => vec![endpoints_lost(cluster, protected)?],
             _ => {
+                let process = self.process(kind)?;
                 let workloads = self.workloads(clients, protected, &cluster).await?;
-                workloads.into_iter().map(|w| on_workload(kind, w)).collect()
+                workloads.into_iter().map(|w| on_workload(kind, w, process.clone())).collect()
             }
         };
         Ok(faults.into_iter().map(|fault| FaultStep { fault, then_wait: Millis(0) }).collect())
+    }
+
+    /// The container and the process of `--process`.
+    fn process(&self, kind: Kind) -> Result<(Option<String>, String), Failure> {
+        let wanted = [Kind::ProcessKill, Kind::ProcessPause].contains(&kind);
+        match self.process.as_deref() {
+            None if wanted => Err(Failure::because(Exit::Usage, "it is not said which process to break")
+                .hint("name it with --process [CONTAINER/]NAME, for example --process istio-proxy/envoy")),
+            None => Ok((None, String::new())),
+            Some(text) => Ok(match text.split_once('/') {
+                Some((container, name)) => (Some(container.into()), name.into()),
+                None => (None, text.into()),
+            }),
+        }
     }
 
     fn cluster(
@@ -263,9 +291,23 @@ fn split(text: &str) -> (String, String) {
     (namespace.to_string(), name.to_string())
 }
 
-fn on_workload(kind: Kind, workload: Workload) -> Fault {
+/// The primary's Service is what loses its endpoints.
+fn endpoints_lost(cluster: ClusterName, protected: Option<&Protected>) -> Result<Fault, Failure> {
+    let unknown = || {
+        Failure::because(Exit::Usage, "which Service is to lose its endpoints is not said by the documents")
+            .hint("write a Scenario with `inject: {endpointsLost: {cluster: …, namespace: …, service: …}}`")
+    };
+    let (namespace, service) = protected.and_then(|p| p.service.clone()).ok_or_else(unknown)?;
+    let bad = |e: String| Failure::because(Exit::Usage, e);
+    let (namespace, service) = (Namespace::new(namespace).map_err(bad)?, ObjectName::new(service).map_err(bad)?);
+    Ok(Fault::EndpointsLost { cluster, namespace, service })
+}
+
+fn on_workload(kind: Kind, workload: Workload, (container, process): (Option<String>, String)) -> Fault {
     let Workload { cluster, namespace, deployment } = workload;
     match kind {
+        Kind::ProcessKill => Fault::ProcessKill(Process { cluster, namespace, deployment, container, process }),
+        Kind::ProcessPause => Fault::ProcessPause(Process { cluster, namespace, deployment, container, process }),
         Kind::Sleep => {
             Fault::SleepCommand { cluster, namespace, deployment, container: None, command: fault::sleep_command() }
         }

@@ -9,12 +9,13 @@ use anyhow::{Context, anyhow, bail};
 use serde_json::Value;
 
 use super::deed::{self, Deed, Next};
+use super::signals;
 use crate::cluster::{self, Clients, PodAddress, Want, WriteOptions};
 use crate::manifest::{Gvk, ObjectKey, Wave};
 use crate::model::fleet::Fleet;
 use crate::model::name::ClusterName;
 use crate::plan::{Action, Change, Write};
-use crate::sim::fault::{Fault, Form};
+use crate::sim::fault::{Fault, Form, Process};
 
 /// Time one exchange with a Pod's admin port may take.
 const ADMIN: Duration = Duration::from_secs(5);
@@ -73,6 +74,17 @@ async fn prepare_one(ground: &Ground, fault: &Fault) -> anyhow::Result<Vec<(Clus
             vec![deed::scale("Deployment", &object)]
         }
         Fault::ClusterDown { form, .. } => cluster_down(ground, cluster, *form).await?,
+        Fault::ProcessKill(process) => vec![signal(ground, process, false).await?],
+        Fault::ProcessPause(process) => vec![signal(ground, process, true).await?],
+        Fault::EndpointsLost { namespace, service, .. } => {
+            let (namespace, name) = (namespace.to_string(), service.to_string());
+            let found = object(&ground.clients, cluster, "Service", &namespace, &name).await?;
+            let found = found.ok_or_else(|| anyhow!("there is no Service {namespace}/{name} on {cluster}"))?;
+            if found["spec"]["selector"].as_object().is_none_or(serde_json::Map::is_empty) {
+                bail!("Service {namespace}/{name} on {cluster} selects no Pods: there is nothing to break");
+            }
+            vec![Deed::Deselect { namespace, name }]
+        }
     };
     Ok(deeds.into_iter().map(|d| (cluster.clone(), d)).collect())
 }
@@ -88,6 +100,8 @@ fn remark(ground: &Ground, fault: &Fault) -> Option<String> {
         return None;
     }
     let what = match form {
+        // Without a switch it is refused.
+        Form::ControlPlane => return None,
         Form::Workloads => "the workloads of the services' namespaces are scaled to zero",
         Form::All => "the workloads of the services' namespaces and the gateway are scaled to zero",
     };
@@ -111,13 +125,30 @@ async fn object(
     namespace: &str,
     name: &str,
 ) -> anyhow::Result<Option<Value>> {
-    let want = Want::all("apps/v1", kind).on(cluster).within(namespace).named(name);
+    let gvk = gvk(kind);
+    let want = Want::all(&gvk.api_version(), kind).on(cluster).within(namespace).named(name);
     let world = cluster::observe(clients, &[want]).await;
     let seen = world.clusters.get(cluster).and_then(|o| o.unreachable.clone());
     if let Some(why) = seen {
         bail!("{cluster} cannot be reached: {why}");
     }
-    Ok(world.get(cluster.as_str(), "apps", kind, namespace, name).cloned())
+    Ok(world.get(cluster.as_str(), &gvk.group, kind, namespace, name).cloned())
+}
+
+/// What drills write: workloads and Services.
+fn gvk(kind: &str) -> Gvk {
+    Gvk::new(if kind == "Service" { "v1" } else { "apps/v1" }, kind)
+}
+
+async fn signal(ground: &Ground, process: &Process, pause: bool) -> anyhow::Result<Deed> {
+    let Process { cluster, namespace, deployment: name, container, process } = process;
+    let object = deployment(ground, cluster, namespace.as_str(), name.as_str()).await?;
+    let pods = pods(&ground.clients, cluster, namespace.as_str(), &object).await?;
+    if pods.is_empty() {
+        bail!("deployment {namespace}/{name} on {cluster} has no running pod");
+    }
+    let (namespace, name) = (namespace.to_string(), name.to_string());
+    Ok(Deed::Signal { namespace, name, pods, container: container.clone(), process: process.clone(), pause })
 }
 
 async fn health_check(ground: &Ground, cluster: &ClusterName, object: &Value, port: u16) -> anyhow::Result<Deed> {
@@ -155,10 +186,14 @@ async fn pods(
 async fn cluster_down(ground: &Ground, cluster: &ClusterName, form: Form) -> anyhow::Result<Vec<Deed>> {
     if let Some(switch) = ground.fleet.clusters.get(cluster).and_then(|c| c.switch.clone()) {
         let off = match form {
+            Form::ControlPlane => switch.control_plane_off.ok_or_else(|| no_control_switch(cluster))?,
             Form::Workloads => switch.workloads_off,
             Form::All => switch.all_off,
         };
         return Ok(vec![Deed::Switch { off, on: switch.on }]);
+    }
+    if form == Form::ControlPlane {
+        return Err(no_control_switch(cluster));
     }
     let namespaces = ground.namespaces.get(cluster).cloned().unwrap_or_default();
     if namespaces.is_empty() {
@@ -186,6 +221,10 @@ async fn cluster_down(ground: &Ground, cluster: &ClusterName, form: Form) -> any
     Ok(deeds)
 }
 
+fn no_control_switch(cluster: &ClusterName) -> anyhow::Error {
+    anyhow!("the control plane of {cluster} is no workload of it: write `switch.controlPlaneOff` in the fleet document")
+}
+
 /// Does (`undo` false) or puts back one deed. Doing or undoing twice is as good as once.
 /// The answer is what had to be left alone, if something had to.
 pub async fn carry_out(
@@ -198,6 +237,18 @@ pub async fn carry_out(
         Deed::Scale { kind, namespace, name, .. } => write(clients, cluster, kind, namespace, name, deed, undo).await,
         Deed::Command { namespace, name, .. } => {
             write(clients, cluster, "Deployment", namespace, name, deed, undo).await
+        }
+        Deed::Deselect { namespace, name } => write(clients, cluster, "Service", namespace, name, deed, undo).await,
+        // The kubelet has started it again.
+        Deed::Signal { pause: false, .. } if undo => Ok(None),
+        Deed::Signal { namespace, pods, container, process, pause, .. } => {
+            let signal = match (pause, undo) {
+                (false, _) => "KILL",
+                (true, false) => "STOP",
+                (true, true) => "CONT",
+            };
+            let to = signals::To { cluster, namespace, container: container.as_deref(), process };
+            signals::send(clients, &to, pods, signal).await.map(|()| None)
         }
         Deed::HealthCheck { namespace, pods, port, .. } => {
             post(clients, cluster, namespace, pods, *port, undo).await.map(|()| None)
@@ -235,7 +286,7 @@ async fn write(
         let change = Change {
             key: ObjectKey {
                 cluster: cluster.clone(),
-                gvk: Gvk::new("apps/v1", kind),
+                gvk: gvk(kind),
                 namespace: Some(namespace.to_string()),
                 name: name.to_string(),
             },
@@ -289,7 +340,7 @@ async fn post(
     futures::future::try_join_all(posts).await.map(drop)
 }
 
-async fn gone(clients: &Clients, cluster: &ClusterName, namespace: &str, pod: &str) -> anyhow::Result<bool> {
+pub(super) async fn gone(clients: &Clients, cluster: &ClusterName, namespace: &str, pod: &str) -> anyhow::Result<bool> {
     let want = Want::all("v1", "Pod").on(cluster).within(namespace).named(pod);
     let world = cluster::observe(clients, &[want]).await;
     if let Some(why) = world.clusters.get(cluster).and_then(|o| o.unreachable.clone()) {

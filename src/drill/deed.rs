@@ -43,6 +43,28 @@ pub enum Deed {
         /// The admin port.
         port: u16,
     },
+    /// A signal to a process of containers.
+    Signal {
+        /// Namespace.
+        namespace: String,
+        /// The Deployment, for messages.
+        name: String,
+        /// The Pods.
+        pods: Vec<String>,
+        /// The container; none: the first.
+        container: Option<String>,
+        /// The process's name.
+        process: String,
+        /// Whether it is only stopped, and told to go on afterwards; else it is killed.
+        pause: bool,
+    },
+    /// A Service that selects nothing any more.
+    Deselect {
+        /// Namespace.
+        namespace: String,
+        /// The Service.
+        name: String,
+    },
     /// The user's own commands.
     Switch {
         /// Cuts the cluster off.
@@ -51,6 +73,9 @@ pub enum Deed {
         on: Vec<String>,
     },
 }
+
+/// The label a Service selects while it is to have no Pods.
+const DESELECT: &str = "failctl.dev/drill";
 
 /// What a container ran before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +100,13 @@ impl std::fmt::Display for Deed {
             }
             Deed::HealthCheck { namespace, name, pods, port } => {
                 write!(f, "POST /healthcheck/fail to port {port} of {} pod(s) of {namespace}/{name}", pods.len())
+            }
+            Deed::Signal { namespace, name, pods, process, pause, .. } => {
+                let signal = if *pause { "STOP" } else { "KILL" };
+                write!(f, "`pkill -{signal} -x {process}` in {} pod(s) of {namespace}/{name}", pods.len())
+            }
+            Deed::Deselect { namespace, name } => {
+                write!(f, "have Service {namespace}/{name} select {DESELECT}, which no Pod has")
             }
             Deed::Switch { off, .. } => write!(f, "run `{}`", off.join(" ")),
         }
@@ -140,7 +172,8 @@ pub fn next(deed: &Deed, now: &Value, undo: bool) -> Next {
     match deed {
         Deed::Scale { from, to, .. } => next_scale(*from, *to, now, undo),
         Deed::Command { containers, to, .. } => next_command(containers, to, now, undo),
-        Deed::HealthCheck { .. } | Deed::Switch { .. } => Next::Nothing,
+        Deed::Deselect { .. } => next_selector(now, undo),
+        Deed::HealthCheck { .. } | Deed::Signal { .. } | Deed::Switch { .. } => Next::Nothing,
     }
 }
 
@@ -184,6 +217,16 @@ fn next_command(before: &[Container], to: &[String], now: &Value, undo: bool) ->
         "spec": {"template": {"spec": {"containers": all}}},
     });
     Next::Merge { patch, subresource: None }
+}
+
+/// One more label in the selector; the others stay as they are, and as somebody may change them meanwhile.
+fn next_selector(now: &Value, undo: bool) -> Next {
+    let selects = now["spec"]["selector"].get(DESELECT).is_some();
+    if selects != undo {
+        return Next::Nothing;
+    }
+    let label = if undo { Value::Null } else { json!("unselected") };
+    Next::Merge { patch: json!({"spec": {"selector": {DESELECT: label}}}), subresource: None }
 }
 
 fn set(container: &mut Value, field: &str, value: Option<&Value>) {
@@ -230,6 +273,17 @@ mod tests {
             assert_eq!(patched(broken.clone(), next(&deed, &broken, true)), before);
             assert_eq!(next(&deed, &before, true), Next::Nothing, "undoing twice is undoing once");
         }
+    }
+
+    #[test]
+    fn a_service_selects_nothing_and_then_what_it_did_before() {
+        let before = json!({"spec": {"selector": {"app": "echo"}}});
+        let deed = Deed::Deselect { namespace: "default".into(), name: "echo".into() };
+        let broken = patched(before.clone(), next(&deed, &before, false));
+        assert_eq!(broken["spec"]["selector"], json!({"app": "echo", "failctl.dev/drill": "unselected"}));
+        assert_eq!(next(&deed, &broken, false), Next::Nothing);
+        assert_eq!(patched(broken.clone(), next(&deed, &broken, true)), before);
+        assert_eq!(next(&deed, &before, true), Next::Nothing);
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod lock;
 pub mod resolve;
 pub mod restore;
 pub mod run;
+mod signals;
 pub mod state;
 pub mod watching;
 

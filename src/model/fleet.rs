@@ -71,6 +71,8 @@ pub struct Switch {
     pub workloads_off: Vec<String>,
     /// Everything dies.
     pub all_off: Vec<String>,
+    /// What controls the cluster dies, the API included; workloads run on. None: there is no such switch.
+    pub control_plane_off: Option<Vec<String>>,
     /// Everything is back.
     pub on: Vec<String>,
 }

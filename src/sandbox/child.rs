@@ -75,6 +75,11 @@ impl Keeper {
         Ok(Keeper { jobs, failctl: failctl.to_owned() })
     }
 
+    /// The failctl executable through which children are started.
+    pub fn failctl(&self) -> &Path {
+        &self.failctl
+    }
+
     async fn spawn(&self, command: tokio::process::Command) -> anyhow::Result<tokio::process::Child> {
         let (answer, started) = oneshot::channel();
         let job = Job { command, runtime: tokio::runtime::Handle::current(), answer };
@@ -148,34 +153,40 @@ impl Child {
     /// Waits for its end. Cancel-safe.
     pub async fn wait(&mut self) -> io::Result<Ended> {
         let status = self.inner.wait().await?;
-        self.pid = None;
+        // Nothing of a container outlives its first process.
+        if let Some(pid) = self.pid.take() {
+            let _ = rustix::process::kill_process_group(pid, Signal::KILL);
+        }
         Ok(Ended::from(status))
     }
 
     /// Asks it to end, and kills it when it has not within `grace`.
     pub async fn stop(&mut self, grace: Duration) -> io::Result<Ended> {
         if !grace.is_zero() {
-            self.signal(Signal::TERM);
+            // Only the first process of a container is asked; what it does with the others is its business.
+            if let Some(pid) = self.pid {
+                let _ = rustix::process::kill_process(pid, Signal::TERM);
+            }
             if let Ok(ended) = tokio::time::timeout(grace, self.wait()).await {
                 return ended;
             }
         }
-        self.signal(Signal::KILL);
+        self.kill();
         self.wait().await
     }
 
-    fn signal(&self, signal: Signal) {
+    fn kill(&self) {
         if let Some(pid) = self.pid {
             // Already gone is what was wanted. The group takes along what the child started.
-            let _ = rustix::process::kill_process_group(pid, signal);
-            let _ = rustix::process::kill_process(pid, signal);
+            let _ = rustix::process::kill_process_group(pid, Signal::KILL);
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
         }
     }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
-        self.signal(Signal::KILL);
+        self.kill();
     }
 }
 

@@ -193,6 +193,7 @@ impl Cluster {
             inner: PodRange::new(inner.first, inner.last),
             cluster: self.spec.name.to_string(),
             envoy: tools.envoy.clone(),
+            agent: None,
             keeper: tools.keeper.clone(),
             dir: dir.join("node"),
             labels: labels.map(|(k, v)| (format!("topology.kubernetes.io/{k}"), v.clone())).into(),

@@ -28,6 +28,35 @@ impl std::fmt::Display for Workload {
     }
 }
 
+/// A process of a container, in every Pod of a Deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Process {
+    /// The cluster, as the fleet names it.
+    #[schemars(with = "String")]
+    pub cluster: ClusterName,
+    /// Namespace of the Deployment.
+    #[serde(default = "default_namespace")]
+    #[schemars(with = "String")]
+    pub namespace: Namespace,
+    /// The Deployment.
+    #[schemars(with = "String")]
+    pub deployment: ObjectName,
+    /// The container; default: the Pod's first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// The process's name, as `pgrep -x` finds it.
+    pub process: String,
+}
+
+impl std::fmt::Display for Process {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Process { cluster, namespace, deployment, container, process } = self;
+        let container = container.as_ref().map(|c| format!("container {c} of ")).unwrap_or_default();
+        write!(f, "`{process}` in {container}every Pod of deployment {namespace}/{deployment} on {cluster}")
+    }
+}
+
 /// `default`, as kubectl has it.
 pub fn default_namespace() -> Namespace {
     Namespace::new("default").expect("`default` is a valid namespace")
@@ -40,13 +69,15 @@ pub fn sleep_command() -> Vec<String> {
 
 /// How much of a cluster dies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "camelCase")]
 pub enum Form {
     /// Its workloads and API die, the edge survives.
     #[default]
     Workloads,
     /// Everything dies, the edge too.
     All,
+    /// What controls the cluster dies, the API included; what runs goes on running.
+    ControlPlane,
 }
 
 /// One fault.
@@ -104,6 +135,23 @@ pub enum Fault {
         #[schemars(with = "String")]
         deployment: ObjectName,
     },
+    /// A process is killed (`pkill -KILL`, by exec). Its container is started again by the kubelet: there is nothing to heal.
+    ProcessKill(Process),
+    /// A process is stopped (`pkill -STOP`, by exec): connections are accepted, and nobody answers.
+    ProcessPause(Process),
+    /// The Service selects no Pod any more: its EndpointSlices empty as when every Pod is unready, and the Pods run on.
+    EndpointsLost {
+        /// The cluster, as the fleet names it.
+        #[schemars(with = "String")]
+        cluster: ClusterName,
+        /// Namespace of the Service.
+        #[serde(default = "default_namespace")]
+        #[schemars(with = "String")]
+        namespace: Namespace,
+        /// The Service.
+        #[schemars(with = "String")]
+        service: ObjectName,
+    },
     /// Several faults at the same moment, for services side by side.
     Together(Vec<Fault>),
     /// The cluster dies.
@@ -134,8 +182,16 @@ pub fn east_west_gateway() -> ObjectName {
 
 impl Fault {
     /// The words of the command line, in its order.
-    pub const KINDS: [&'static str; 5] =
-        ["scale-to-zero", "sleep", "health-check-fail", "gateway-down", "cluster-down"];
+    pub const KINDS: [&'static str; 8] = [
+        "scale-to-zero",
+        "sleep",
+        "health-check-fail",
+        "gateway-down",
+        "cluster-down",
+        "process-kill",
+        "process-pause",
+        "endpoints-lost",
+    ];
 
     /// The word of the command line and of reports.
     pub fn kind(&self) -> &'static str {
@@ -145,7 +201,11 @@ impl Fault {
             Fault::SleepCommand { .. } => "sleep",
             Fault::HealthCheckFail { .. } => "health-check-fail",
             Fault::GatewayDown { .. } => "gateway-down",
+            Fault::ClusterDown { form: Form::ControlPlane, .. } => "control-plane-down",
             Fault::ClusterDown { .. } => "cluster-down",
+            Fault::ProcessKill(_) => "process-kill",
+            Fault::ProcessPause(_) => "process-pause",
+            Fault::EndpointsLost { .. } => "endpoints-lost",
         }
     }
 
@@ -163,9 +223,11 @@ impl Fault {
         match self {
             Fault::Together(all) => all.iter().flat_map(Fault::clusters).collect(),
             Fault::ScaleToZero(w) => vec![&w.cluster],
+            Fault::ProcessKill(p) | Fault::ProcessPause(p) => vec![&p.cluster],
             Fault::SleepCommand { cluster, .. }
             | Fault::HealthCheckFail { cluster, .. }
             | Fault::GatewayDown { cluster, .. }
+            | Fault::EndpointsLost { cluster, .. }
             | Fault::ClusterDown { cluster, .. } => vec![cluster],
         }
     }
@@ -188,6 +250,14 @@ impl std::fmt::Display for Fault {
             }
             Fault::GatewayDown { cluster, deployment, .. } => {
                 write!(f, "take the gateway {deployment} of {cluster} down")
+            }
+            Fault::ProcessKill(p) => write!(f, "kill {p}"),
+            Fault::ProcessPause(p) => write!(f, "stop {p}"),
+            Fault::EndpointsLost { cluster, namespace, service } => {
+                write!(f, "take every Pod out of Service {namespace}/{service} on {cluster}")
+            }
+            Fault::ClusterDown { cluster, form: Form::ControlPlane } => {
+                write!(f, "take what controls {cluster} down, its API included; the workloads survive")
             }
             Fault::ClusterDown { cluster, form: Form::Workloads } => {
                 write!(f, "take the workloads and the API of {cluster} down; the edge survives")

@@ -203,6 +203,7 @@ fn switch(r: &mut Reading<'_>, at: &str, spec: SwitchSpec) -> Option<Switch> {
     };
     let workloads_off = argv("workloadsOff", spec.workloads_off);
     let all_off = argv("allOff", spec.all_off);
+    let control_plane_off = argv("controlPlaneOff", spec.control_plane_off);
     let on = argv("on", spec.on);
-    Some(Switch { workloads_off: workloads_off?, all_off: all_off?, on: on? })
+    Some(Switch { workloads_off: workloads_off?, all_off: all_off?, control_plane_off, on: on? })
 }

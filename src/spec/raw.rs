@@ -210,6 +210,9 @@ pub struct SwitchSpec {
     /// Everything dies.
     #[schemars(required)]
     pub all_off: Option<Vec<String>>,
+    /// What controls the cluster dies, the API included; workloads run on.
+    #[schemars(extend("minItems" = 1))]
+    pub control_plane_off: Option<Vec<String>>,
     /// Everything is back.
     #[schemars(required)]
     pub on: Option<Vec<String>>,

@@ -7,8 +7,10 @@ mod applies;
 mod coming_up;
 mod ground;
 mod kit;
+mod lab;
 mod mesh_accepted;
 mod node;
+mod real_failover;
 
 // The same source as in the other rings, with another ground under it.
 #[path = "../it/api_promises.rs"]

@@ -47,6 +47,7 @@ impl Lab {
             inner: PodRange::new(at.inner().first, at.inner().last),
             cluster: "lab".into(),
             envoy: envoy().await,
+            agent: None,
             keeper: Keeper::new(&support::failctl()).unwrap(),
             dir: dir.path().join("node"),
             labels: [("topology.kubernetes.io/zone".to_owned(), "zone-1".to_owned())].into(),

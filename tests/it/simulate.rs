@@ -107,6 +107,52 @@ fn every_fault_of_a_workload_is_survived_without_loss_and_undone_by_restore_afte
 }
 
 #[test]
+fn processes_are_killed_and_stopped_by_exec_and_a_service_loses_its_endpoints() {
+    let site = Site::up("processes");
+    let (run, _) = site.drilled(&["--fault", "endpoints-lost"], 0);
+    nothing_lost(&run);
+    assert_eq!(run["fault"], "endpoints-lost");
+    let mut child = site.in_fault(&["--fault", "endpoints-lost"], "green-pod");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    site.good(&["simulate", "restore"]);
+    site.well();
+
+    // As on Linux, a container's first process is out of reach of its own container.
+    let kill = ["--fault", "process-kill", "--process", "envoy/envoy"];
+    let said = |run: &Value| run["findings"].to_string();
+    let (run, _) = site.drilled(&kill, 8);
+    assert!(said(&run).contains("takes no KILL from within"), "{run:#}");
+    let (run, _) = site.drilled(&["--fault", "process-kill", "--process", "envoy/nginx"], 8);
+    assert!(said(&run).contains("no process of pod") && said(&run).contains("named `nginx`"), "{run:#}");
+    let usage = site.run(&["simulate", "-f", "failctl.yaml", "-f", "shop.yaml", "--fault", "process-kill"]);
+    assert_eq!(usage.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&usage.stderr).contains("--process istio-proxy/envoy"));
+
+    let share = r#"{"spec": {"template": {"spec": {"shareProcessNamespace": true}}}}"#;
+    let patch = ["--context", "gloo-fed", "patch", "deploy/echo-blue", "-p", share];
+    let mut kubectl = std::process::Command::new(crate::support::kubectl());
+    assert!(kubectl.args(patch).env("KUBECONFIG", &site.kubeconfig).status().unwrap().success());
+    let rollout = ["--context", "gloo-fed", "rollout", "status", "deploy/echo-blue", "--timeout=60s"];
+    let mut kubectl = std::process::Command::new(crate::support::kubectl());
+    assert!(kubectl.args(rollout).env("KUBECONFIG", &site.kubeconfig).status().unwrap().success());
+    site.well();
+    // A program that is there and says nothing is noticed later than one that is gone.
+    let stop = ["--fault", "process-pause", "--process", "envoy/envoy"];
+    let mut child = site.in_fault(&stop, "green-pod");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    site.good(&["simulate", "restore"]);
+    site.well();
+    let out = site.drill("3s", &kill).output().unwrap();
+    let report: Value = serde_json::from_slice(&out.stdout).unwrap();
+    let run = &report["runs"][0];
+    // It is back before the fault is over, so the drill may not have seen the backup serve alone.
+    assert_eq!((run["failed"].as_u64(), run["ending"].as_str()), (Some(0), Some("completed")), "{run:#}");
+    site.well();
+}
+
+#[test]
 fn a_cluster_that_dies_behind_its_edge_loses_nothing_and_one_that_dies_with_it_is_the_loss_of_an_entry() {
     let site = Site::up("power");
     let down = ["--fault", "cluster-down"];

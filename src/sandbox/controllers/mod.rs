@@ -68,6 +68,14 @@ pub async fn run(client: kube::Client, config: ControllersConfig, stop: Cancella
     drive(client, controllers, "kube-controller-manager", config.root, stop).await;
 }
 
+/// Runs a cloud's load balancers until `stop`: addresses for Services, and what listens there.
+pub async fn run_load_balancers(client: kube::Client, range: Range, stop: CancellationToken) {
+    let cache = Cache::watch(&client, balancer::READS, &stop);
+    let cloud = pure("cloud", cloud::READS, move |seen, _| cloud::reconcile(seen, &range));
+    let giving = drive(client, vec![cloud], "cloud-controller-manager", None, stop.clone());
+    tokio::join!(giving, balancer::run(cache, range, stop));
+}
+
 /// Runs Gloo's discovery until `stop`.
 pub async fn run_discovery(client: kube::Client, gloo: String, stop: CancellationToken) {
     let discovery = pure("discovery", discovery::READS, move |seen, now| discovery::reconcile(seen, &gloo, now));

@@ -2,10 +2,14 @@
 //!
 //! In: a range. Out: one free address at a time, the longest unused first. May not know: pods.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
+
+use super::agent::Ports;
+use super::sidecar::{HTTP_PROXY_PORT, INNER_IP};
+use crate::sandbox::address::Range;
 
 /// The addresses a node gives to its pods, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +22,11 @@ impl PodRange {
     /// The range from `first` to `last`, both included. None if it is empty.
     pub fn new(first: Ipv4Addr, last: Ipv4Addr) -> Option<Self> {
         (first <= last).then(|| PodRange { first: first.into(), last: last.into() })
+    }
+
+    /// The same, for who gives out addresses of other kinds.
+    pub fn range(&self) -> Range {
+        Range { first: self.first.into(), last: self.last.into() }
     }
 
     /// Whether it holds that address.
@@ -74,17 +83,42 @@ pub struct PodAddress {
     pub ip: IpAddr,
     /// Where the programs behind a sidecar listen; None without a sidecar.
     pub inner: Option<IpAddr>,
+    /// Ports that stand for some of its localhost; None unless Istio's own agent runs in it.
+    pub ports: Option<Ports>,
 }
 
 impl PodAddress {
+    /// An address and nothing else.
+    pub fn plain(ip: IpAddr) -> Self {
+        PodAddress { ip, inner: None, ports: None }
+    }
+
     /// What a container binds: the sidecar the pod's address, everything behind it the inner one.
     pub fn bound_by(&self, sidecar: bool) -> IpAddr {
         self.inner.filter(|_| !sidecar).unwrap_or(self.ip)
     }
 
-    /// Where `localhost` of the pod may be, in the order in which to try: programs first, then their sidecar.
-    pub fn local(&self) -> Vec<IpAddr> {
-        self.inner.into_iter().chain([self.ip]).collect()
+    /// Where a port of the pod's `localhost` may be, in the order in which to try: programs first, then their sidecar.
+    pub fn local(&self, port: u16) -> Vec<SocketAddr> {
+        match self.ports.and_then(|p| p.of(port)) {
+            Some(own) => vec![own],
+            None => self.inner.into_iter().chain([self.ip]).map(|ip| SocketAddr::new(ip, port)).collect(),
+        }
+    }
+
+    /// Whether a sidecar can stand in front of programs: something keeps their ports apart.
+    pub fn suits_sidecar(&self) -> bool {
+        self.inner.is_some() || self.ports.is_some()
+    }
+
+    /// What others must know of it beside the pod's address, as annotations.
+    pub fn annotations(&self) -> BTreeMap<&'static str, String> {
+        self.inner.map(|ip| (INNER_IP, ip.to_string())).into_iter().collect()
+    }
+
+    /// The proxy for programs behind a sidecar. What Istio's own agent runs has none: real ones know no such port.
+    pub fn http_proxy(&self) -> Option<SocketAddr> {
+        self.inner.map(|ip| SocketAddr::new(ip, HTTP_PROXY_PORT))
     }
 }
 
@@ -172,11 +206,13 @@ mod tests {
     #[test]
     fn localhost_of_an_injected_pod_is_its_programs_first_and_its_sidecar_then() {
         let (ip, inner) = (IpAddr::from([127, 42, 18, 1]), IpAddr::from([127, 42, 25, 1]));
-        let plain = PodAddress { ip, inner: None };
-        assert_eq!((plain.bound_by(false), plain.local()), (ip, vec![ip]));
-        let injected = PodAddress { ip, inner: Some(inner) };
+        let at = |ip| SocketAddr::new(ip, 80);
+        let plain = PodAddress::plain(ip);
+        assert_eq!((plain.bound_by(false), plain.local(80)), (ip, vec![at(ip)]));
+        let injected = PodAddress { inner: Some(inner), ..plain };
         assert_eq!((injected.bound_by(false), injected.bound_by(true)), (inner, ip));
-        assert_eq!(injected.local(), vec![inner, ip]);
+        assert_eq!(injected.local(80), vec![at(inner), at(ip)]);
+        assert_eq!((plain.http_proxy(), injected.http_proxy()), (None, Some(SocketAddr::new(inner, 15002))));
     }
 
     #[test]

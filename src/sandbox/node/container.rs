@@ -3,6 +3,7 @@
 //! In: a container of a pod, orders. Out: views of what it does, as they change. May not know: other containers, the
 //! pod's status, how the API is reached beyond reading what its environment names.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use super::probe::{self, Verdict};
 use super::process::{Place, Running, Tools};
 use super::registry::ContainerEntry;
 use super::status::{End, State, View};
-use super::{env, logs::Logs, sidecar};
+use super::{agent, env, logs::Logs, sidecar};
 use crate::sandbox::child::Ended;
 
 /// The first wait before a container that ended is started again; it doubles with every end.
@@ -156,12 +157,12 @@ impl Task {
         &self,
         view: &mut View,
         orders: &mut watch::Receiver<Order>,
-    ) -> Option<(Process, std::collections::BTreeMap<String, String>)> {
+    ) -> Option<(Process, BTreeMap<String, String>)> {
         let asked = self.spec.image.as_deref().unwrap_or_default();
         let image = Image::of(asked);
         let refused = match image {
             None => Some(("ImageUnsupported", format!("the sandbox cannot run {asked}; it runs {RUNNABLE}"))),
-            Some(_) if sidecar::beside_others(&self.pod) && self.address.inner.is_none() => {
+            Some(_) if sidecar::beside_others(&self.pod) && !self.address.suits_sidecar() => {
                 let why =
                     "this node has no inner addresses to put a sidecar in front of; give it some with --inner RANGE";
                 Some(("SidecarUnsupported", why.to_owned()))
@@ -178,6 +179,10 @@ impl Task {
             let found = tokio::select! {
                 found = env::of_container(&self.pod, &self.spec, &self.address, &self.sources) => found,
                 _ = stopped(orders) => return None,
+            };
+            let found = match found {
+                Ok(env) => self.furnish(image?, env).await,
+                refused => refused,
             };
             let refused = match found {
                 Ok(mut env) => {
@@ -202,6 +207,26 @@ impl Task {
         }
     }
 
+    /// What Istio's agent needs besides its environment, where it runs.
+    async fn furnish(
+        &self,
+        image: Image,
+        mut env: BTreeMap<String, String>,
+    ) -> Result<BTreeMap<String, String>, String> {
+        let agent = self.tools.agent.as_ref().filter(|_| image == Image::IstioProxy);
+        let (Some(agent), Some(ports)) = (agent, self.address.ports) else { return Ok(env) };
+        let container = agent::Container {
+            pod: &self.pod,
+            ip: self.address.ip,
+            ports,
+            dir: &self.dir,
+            envoy: &self.tools.envoy,
+            failctl: self.tools.keeper.failctl(),
+        };
+        container.furnish(agent, &self.sources, &mut env).await?;
+        Ok(env)
+    }
+
     /// Stands by a running container until it ends, is found dead, or must stop.
     async fn attend(
         &self,
@@ -213,9 +238,11 @@ impl Task {
         let (found, mut verdicts) = mpsc::unbounded_channel();
         let mut probes = tokio::task::JoinSet::new();
         probes.spawn(probe::watch(self.spec.clone(), self.bind(), found));
+        let mut signals = self.entry.hear();
         loop {
             tokio::select! {
                 ended = running.wait() => return Over::Ended(ended, ""),
+                Some(asked) = signals.recv() => running.signal(asked),
                 grace = stopped(orders) => {
                     let told = format!("Stopping container {}", view.name);
                     self.events.normal(&self.pod, &view.name, "Killing", told);

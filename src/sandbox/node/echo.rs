@@ -14,6 +14,7 @@ use jiff::Timestamp;
 
 use super::http::{self as server, Answer};
 use super::logs::Logs;
+use super::signals::Gate;
 
 /// The version in its header `x-app-version`: the one of the digest that is widely pinned.
 const VERSION: &str = "0.2.3";
@@ -57,13 +58,13 @@ impl Options {
 }
 
 /// Serves until dropped. Returns only if it cannot listen.
-pub async fn serve(options: Options, address: IpAddr, logs: Logs) -> std::io::Error {
+pub async fn serve(options: Options, address: IpAddr, gate: Gate, logs: Logs) -> std::io::Error {
     let said = logs.clone();
     let port = options.port;
     let listening = move || said.push(format!("{} Server is listening on :{port}", clock()));
     let body = Bytes::from(options.text + "\n");
     let answer = move |request, peer| answer(request, peer, body.clone(), logs.clone());
-    server::serve(SocketAddr::new(address, port), listening, answer).await
+    server::serve(SocketAddr::new(address, port), gate, listening, answer).await
 }
 
 async fn answer(mut request: Request<Incoming>, peer: SocketAddr, body: Bytes, logs: Logs) -> Answer {

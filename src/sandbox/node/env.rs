@@ -38,7 +38,7 @@ pub async fn of_container(
         ("HOSTNAME".to_owned(), pod.metadata.name.clone().unwrap_or_default()),
         ("PATH".to_owned(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()),
     ]);
-    let behind = address.inner.filter(|_| !sidecar::is_proxy(container.image.as_deref().unwrap_or_default()));
+    let behind = address.http_proxy().filter(|_| !sidecar::is_proxy(container.image.as_deref().unwrap_or_default()));
     env.extend(behind.into_iter().flat_map(sidecar::proxy_variables));
     for from in container.env_from.iter().flatten() {
         let prefix = from.prefix.as_deref().unwrap_or_default();
@@ -209,9 +209,7 @@ mod tests {
         }))
         .unwrap();
         let container = &pod.spec.as_ref().unwrap().containers[0];
-        let env = of_container(&pod, container, &PodAddress { ip: [127, 1, 2, 9].into(), inner: None }, &sources())
-            .await
-            .unwrap();
+        let env = of_container(&pod, container, &PodAddress::plain([127, 1, 2, 9].into()), &sources()).await.unwrap();
         let expected = [
             ("POD_NAME", "p"),
             ("POD_IP", "127.1.2.9"),
@@ -233,9 +231,8 @@ mod tests {
         }))
         .unwrap();
         let container = &pod.spec.as_ref().unwrap().containers[0];
-        let said = of_container(&pod, container, &PodAddress { ip: [127, 1, 2, 9].into(), inner: None }, &sources())
-            .await
-            .unwrap_err();
+        let said =
+            of_container(&pod, container, &PodAddress::plain([127, 1, 2, 9].into()), &sources()).await.unwrap_err();
         assert!(said.contains("configmap n/settings") && said.contains("no API here"), "{said}");
     }
 }

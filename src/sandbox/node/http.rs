@@ -15,11 +15,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use super::signals::Gate;
+
 /// What a program answers.
 pub type Answer = Response<Full<Bytes>>;
 
-/// Serves until dropped; open connections are cut then, as by a kill. Returns only if it cannot listen.
-pub async fn serve<A, F>(address: SocketAddr, listening: impl FnOnce(), answer: A) -> std::io::Error
+/// Serves until dropped; open connections are cut then, as by a kill. Answers nobody while the gate is closed. Returns only
+/// if it cannot listen.
+pub async fn serve<A, F>(address: SocketAddr, gate: Gate, listening: impl FnOnce(), answer: A) -> std::io::Error
 where
     A: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + 'static,
     F: Future<Output = Answer> + Send + 'static,
@@ -33,7 +36,7 @@ where
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => { connections.spawn(connection(stream, peer, answer.clone())); }
+                Ok((stream, peer)) => { connections.spawn(connection(stream, peer, gate.clone(), answer.clone())); }
                 // Out of file descriptors: those in use must go first.
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
             },
@@ -42,15 +45,21 @@ where
     }
 }
 
-async fn connection<A, F>(stream: TcpStream, peer: SocketAddr, answer: A)
+async fn connection<A, F>(stream: TcpStream, peer: SocketAddr, gate: Gate, answer: A)
 where
     A: Fn(Request<Incoming>, SocketAddr) -> F + Send + 'static,
     F: Future<Output = Answer> + Send + 'static,
 {
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
-        let answered = answer(request, peer);
-        async move { Ok::<_, Infallible>(answered.await) }
+        let (mut gate, answered) = (gate.clone(), answer(request, peer));
+        async move {
+            gate.open().await;
+            let answer = answered.await;
+            // Stopped in the middle is stopped too.
+            gate.open().await;
+            Ok::<_, Infallible>(answer)
+        }
     });
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new());

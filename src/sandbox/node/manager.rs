@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::addresses::{Addresses, PodAddress};
+use super::agent::Ports;
 use super::events::Events;
 use super::pod::{self, Message, Worker};
 use super::process::Tools;
@@ -156,16 +157,14 @@ impl Manager {
     fn take_on(&mut self, pod: Pod, uid: String) {
         let host_network = pod.spec.as_ref().and_then(|s| s.host_network) == Some(true);
         let (address, taken) = if host_network {
-            (PodAddress { ip: self.config.address, inner: None }, None)
+            (PodAddress::plain(self.config.address), None)
         } else {
             let old = pod.status.as_ref().and_then(|s| s.pod_ip.as_ref()).and_then(|ip| ip.parse().ok());
             let Some(address) = self.addresses.take(old) else {
                 tracing::warn!("node {} has no address left of {} for another pod", self.config.name, self.config.pods);
                 return;
             };
-            let beside = self.config.inner.filter(|_| sidecar::beside_others(&pod));
-            let inner = beside.and_then(|range| range.beside(address, &self.config.pods)).map(IpAddr::V4);
-            (PodAddress { ip: IpAddr::V4(address), inner }, Some(address))
+            (self.address_of(&pod, address), Some(address))
         };
         let meta = pod.metadata.clone();
         let key = (meta.namespace.unwrap_or_default(), meta.name.unwrap_or_default());
@@ -189,7 +188,11 @@ impl Manager {
                 host: self.config.address,
                 cluster: self.config.cluster.clone(),
             },
-            tools: Tools { keeper: self.config.keeper.clone(), envoy: self.config.envoy.clone() },
+            tools: Tools {
+                keeper: self.config.keeper.clone(),
+                envoy: self.config.envoy.clone(),
+                agent: self.config.agent.clone(),
+            },
             entry,
             events: self.events.clone(),
             power: self.power.subscribe(),
@@ -201,6 +204,18 @@ impl Manager {
             worker.run(receiver).await;
             uid
         });
+    }
+
+    /// What a pod has beside its own address: ports for Istio's agent, or else an inner address behind a sidecar.
+    fn address_of(&self, pod: &Pod, ip: Ipv4Addr) -> PodAddress {
+        let plain = PodAddress::plain(IpAddr::V4(ip));
+        if self.config.agent.is_some() {
+            let ports = sidecar::has_proxy(pod).then(|| Ports::free(ip)).flatten();
+            return PodAddress { ports, ..plain };
+        }
+        let beside = self.config.inner.filter(|_| sidecar::beside_others(pod));
+        let inner = beside.and_then(|range| range.beside(ip, &self.config.pods)).map(IpAddr::V4);
+        PodAddress { inner, ..plain }
     }
 
     fn forget(&mut self, uid: &str) {

@@ -8,6 +8,7 @@
 //! [`image`]), nothing isolates pods but their addresses, there are no volumes and no init containers.
 
 pub mod addresses;
+pub mod agent;
 mod bookinfo;
 mod container;
 pub mod echo;
@@ -27,6 +28,7 @@ mod process;
 mod registration;
 mod registry;
 pub mod sidecar;
+mod signals;
 mod spdy;
 mod status;
 
@@ -71,6 +73,8 @@ pub struct NodeConfig {
     pub cluster: String,
     /// The Envoy executable.
     pub envoy: PathBuf,
+    /// Istio's own agent, to run Istio's proxies with; without it they get their configuration by REST and have none.
+    pub agent: Option<agent::Agent>,
     /// Starts child processes, through the failctl executable.
     pub keeper: Keeper,
     /// A directory of its own; emptied as pods go.

@@ -3,7 +3,7 @@
 //! In: the pod's object, as it changes, and orders of the node. Out: running containers, `status`, the final delete.
 //! May not know: other pods, how containers run.
 
-use std::net::IpAddr;
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use super::events::Events;
 use super::process::Tools;
 use super::registry::{ContainerEntry, PodEntry};
 use super::status::{self, End, Frame, State, View};
-use super::{Power, env, sidecar};
+use super::{Power, env};
 
 /// What a pod's task is told.
 pub enum Message {
@@ -68,10 +68,10 @@ impl Worker {
         let (desired, changes) = watch::channel(None::<PodStatus>);
         let mut writer = JoinSet::new();
         let (api, name, uid, power) = (self.api(), self.name(), self.entry.uid.clone(), self.power.clone());
-        let inner = self.address.inner;
+        let annotations = self.address.annotations();
         writer.spawn(async move {
-            if let Some(inner) = inner {
-                annotate(&api, &name, &uid, inner, power.clone()).await;
+            if !annotations.is_empty() {
+                annotate(&api, &name, &uid, &annotations, power.clone()).await;
             }
             write_statuses(api, name, uid, changes, power).await;
         });
@@ -249,12 +249,16 @@ fn lost(started: Option<Timestamp>) -> End {
     End { code: 255, reason: "Unknown".into(), message, started, finished: Timestamp::now() }
 }
 
-/// Writes down where the programs behind the pod's sidecar listen, before anything else is said of the pod: its
-/// sidecar's configuration needs it.
-async fn annotate(api: &Api<Pod>, name: &str, uid: &str, inner: IpAddr, mut power: watch::Receiver<Power>) {
-    let patch = Patch::Merge(json!({
-        "metadata": {"uid": uid, "annotations": {sidecar::INNER_IP: inner.to_string()}}
-    }));
+/// Writes down where the pod is beside its own address, before anything else is said of it: its sidecar's configuration
+/// needs it.
+async fn annotate(
+    api: &Api<Pod>,
+    name: &str,
+    uid: &str,
+    annotations: &BTreeMap<&str, String>,
+    mut power: watch::Receiver<Power>,
+) {
+    let patch = Patch::Merge(json!({"metadata": {"uid": uid, "annotations": annotations}}));
     let mut wait = Duration::from_millis(100);
     while power.wait_for(|p| *p == Power::On).await.is_ok() {
         match api.patch(name, &PatchParams::default(), &patch).await {

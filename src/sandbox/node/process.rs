@@ -4,14 +4,21 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
+use rustix::process::Signal;
+
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::agent::Agent;
 use super::image::Process;
 use super::logs::Logs;
+use super::signals::{self, Asked, Gate};
 use super::{bookinfo, echo, envoy_config, sidecar};
 use crate::sandbox::child::{Child, Ended, Keeper, Program, Streams};
 use crate::yaml;
@@ -26,6 +33,8 @@ pub struct Tools {
     pub keeper: Keeper,
     /// The Envoy executable.
     pub envoy: PathBuf,
+    /// Istio's agent, where it runs Istio's proxies.
+    pub agent: Option<Agent>,
 }
 
 /// What one process needs.
@@ -52,11 +61,41 @@ pub enum Running {
 
 /// A task of this process that stands for a container's program.
 #[derive(Debug)]
-pub struct Inside(JoinHandle<Ended>);
+pub struct Inside {
+    task: JoinHandle<Ended>,
+    /// What `pgrep` calls it.
+    name: &'static str,
+    id: u32,
+    gate: watch::Sender<bool>,
+}
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
+    }
+}
+
+impl Inside {
+    fn start(name: &'static str, make: impl FnOnce(Gate) -> BoxFuture<'static, Ended>) -> Running {
+        static IDS: AtomicU32 = AtomicU32::new(1);
+        let (gate, state) = Gate::new();
+        let task = tokio::spawn(make(state));
+        Running::Inside(Inside { task, name, id: IDS.fetch_add(1, Ordering::Relaxed), gate })
+    }
+
+    /// Every one is the first process of its container.
+    fn signal(&self, asked: &Asked) -> Vec<u32> {
+        if !asked.search.finds(self.name) {
+            return Vec::new();
+        }
+        match asked.search.signal {
+            Some(signal) if asked.shielded && signals::unfelt(signal) => {}
+            Some(Signal::STOP) => drop(self.gate.send_replace(false)),
+            Some(Signal::CONT) => drop(self.gate.send_replace(true)),
+            Some(_) => self.task.abort(),
+            None => {}
+        }
+        vec![self.id]
     }
 }
 
@@ -64,16 +103,15 @@ impl Running {
     /// Starts it. The error is the message of `StartError`.
     pub async fn start(process: Process, place: Place, tools: &Tools) -> Result<Running, String> {
         match process {
-            Process::Echo(options) => Ok(Running::inside(echo_task(options, place))),
-            Process::Sleep(duration) => Ok(Running::inside(async move {
-                match duration {
-                    Some(duration) => tokio::time::sleep(duration).await,
-                    None => std::future::pending().await,
-                }
-                Ended { code: 0, signal: None }
-            })),
-            Process::Bookinfo(program) => Ok(Running::inside(bookinfo_task(program, place))),
+            Process::Echo(options) => Ok(Inside::start("http-echo", |gate| Box::pin(echo_task(options, gate, place)))),
+            Process::Sleep(duration) => Ok(Inside::start("sleep", |_| Box::pin(sleep_task(duration)))),
+            Process::Bookinfo(program) => {
+                Ok(Inside::start(program.word(), move |gate| Box::pin(bookinfo_task(program, gate, place))))
+            }
             Process::IstioProxy(args) => {
+                if let Some(agent) = &tools.agent {
+                    return Running::child(&agent.program, args.words, place, tools).await;
+                }
                 let bootstrap = sidecar::bootstrap(&args, &place.env, place.ip)?;
                 Running::envoy(&bootstrap, args.envoy(), place, tools).await
             }
@@ -101,17 +139,13 @@ impl Running {
         // Without shared memory nothing is left behind when it is killed, and no two Envoys can meet.
         words.push("--disable-hot-restart".to_owned());
         words.extend(rest);
-        Running::child(words, place, tools).await
+        Running::child(&tools.envoy, words, place, tools).await
     }
 
-    fn inside(task: impl Future<Output = Ended> + Send + 'static) -> Running {
-        Running::Inside(Inside(tokio::spawn(task)))
-    }
-
-    async fn child(args: Vec<String>, place: Place, tools: &Tools) -> Result<Running, String> {
+    async fn child(path: &Path, args: Vec<String>, place: Place, tools: &Tools) -> Result<Running, String> {
         std::fs::create_dir_all(&place.dir).map_err(|e| format!("making {}: {e}", place.dir.display()))?;
         let program = Program {
-            path: tools.envoy.clone(),
+            path: path.to_owned(),
             args: args.into_iter().map(Into::into).collect(),
             env: place.env,
             dir: Some(place.dir),
@@ -131,7 +165,7 @@ impl Running {
     /// Waits for its end. Cancel-safe.
     pub async fn wait(&mut self) -> Ended {
         match self {
-            Running::Inside(task) => (&mut task.0).await.unwrap_or(Ended { code: 137, signal: Some(9) }),
+            Running::Inside(task) => (&mut task.task).await.unwrap_or(Ended { code: 137, signal: Some(9) }),
             Running::Child(child, readers) => {
                 let ended = child.wait().await.unwrap_or(Ended { code: 255, signal: None });
                 last_words(readers).await;
@@ -140,13 +174,23 @@ impl Running {
         }
     }
 
+    /// Looks for processes and signals them.
+    pub fn signal(&self, asked: Asked) {
+        let found = match self {
+            Running::Inside(inside) => inside.signal(&asked),
+            Running::Child(child, _) => child.id().map(|id| signals::in_group(id, &asked)).unwrap_or_default(),
+        };
+        // Whoever asked may be gone.
+        let _ = asked.answer.send(found);
+    }
+
     /// Asks it to end, kills it after `grace`, and returns when it is gone.
     pub async fn stop(&mut self, grace: Duration) -> Ended {
         match self {
             Running::Inside(task) => {
-                task.0.abort();
+                task.task.abort();
                 // Sockets close when the task is gone, not when it is told to go.
-                let _ = (&mut task.0).await;
+                let _ = (&mut task.task).await;
                 let signal = if grace.is_zero() { 9 } else { 15 };
                 Ended { code: 128 + signal, signal: Some(signal) }
             }
@@ -164,10 +208,18 @@ async fn last_words(readers: &mut JoinSet<()>) {
     let _ = tokio::time::timeout(LAST_WORDS, all).await;
 }
 
-async fn echo_task(options: Result<echo::Options, String>, place: Place) -> Ended {
+async fn sleep_task(duration: Option<Duration>) -> Ended {
+    match duration {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
+    }
+    Ended { code: 0, signal: None }
+}
+
+async fn echo_task(options: Result<echo::Options, String>, gate: Gate, place: Place) -> Ended {
     let code = match options {
         Ok(options) => {
-            let error = echo::serve(options, place.ip, place.logs.clone()).await;
+            let error = echo::serve(options, place.ip, gate, place.logs.clone()).await;
             place.logs.push(format!("Server exited with: listen tcp: {error}"));
             1
         }
@@ -180,8 +232,8 @@ async fn echo_task(options: Result<echo::Options, String>, place: Place) -> Ende
     Ended { code, signal: None }
 }
 
-async fn bookinfo_task(program: bookinfo::Program, place: Place) -> Ended {
-    let error = bookinfo::serve(program, place.ip, &place.env, place.logs.clone()).await;
+async fn bookinfo_task(program: bookinfo::Program, gate: Gate, place: Place) -> Ended {
+    let error = bookinfo::serve(program, place.ip, &place.env, gate, place.logs.clone()).await;
     place.logs.push(format!("{program}: cannot listen on port {}: {error}", bookinfo::PORT));
     Ended { code: 1, signal: None }
 }

@@ -7,9 +7,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use k8s_openapi::api::core::v1::Pod;
+use tokio::sync::{mpsc, oneshot};
 
 use super::addresses::PodAddress;
 use super::logs::Logs;
+use super::signals::{self, Asked, Search};
 
 /// The pods of a node, by namespace and name.
 #[derive(Debug, Default)]
@@ -32,6 +34,14 @@ pub struct PodEntry {
     pub containers: BTreeMap<String, Arc<ContainerEntry>>,
 }
 
+impl PodEntry {
+    /// Whether its containers see each other's processes; then none of them is a container's first.
+    pub fn shares_processes(&self) -> bool {
+        let pod = self.pod.lock().unwrap_or_else(PoisonError::into_inner);
+        pod.spec.as_ref().and_then(|s| s.share_process_namespace) == Some(true)
+    }
+}
+
 /// A container.
 #[derive(Debug, Default)]
 pub struct ContainerEntry {
@@ -43,6 +53,7 @@ struct Inside {
     logs: Logs,
     previous: Option<Logs>,
     env: BTreeMap<String, String>,
+    signals: Option<mpsc::UnboundedSender<Asked>>,
     begun: bool,
     running: bool,
 }
@@ -69,6 +80,22 @@ impl ContainerEntry {
         let mut inside = self.inside();
         inside.logs.close();
         inside.running = false;
+        inside.signals = None;
+    }
+
+    /// The current run hears of signals from here on.
+    pub fn hear(&self) -> mpsc::UnboundedReceiver<Asked> {
+        let (line, heard) = signals::line();
+        self.inside().signals = Some(line);
+        heard
+    }
+
+    /// Looks for processes of the current run; none where nothing runs.
+    pub async fn search(&self, search: Search, shielded: bool) -> Vec<u32> {
+        let (answer, found) = oneshot::channel();
+        let line = self.inside().signals.clone();
+        let sent = line.is_some_and(|line| line.send(Asked { search, shielded, answer }).is_ok());
+        if sent { found.await.unwrap_or_default() } else { Vec::new() }
     }
 
     /// The log of the current run (of the last one, when none runs); None before the first.

@@ -60,12 +60,15 @@ pub struct ProxyArgs {
     pub log_level: Option<String>,
     /// Envoy's log levels by component.
     pub component_log_level: Option<String>,
+    /// All of it as it was written: what Istio's own agent is started with.
+    pub words: Vec<String>,
 }
 
 impl ProxyArgs {
     /// Reads `proxy sidecar|router [flags]`. Flags that concern only Istio's agent are taken and change nothing.
     pub fn parse(args: &[String]) -> Result<Self, String> {
         let wrong = |what: &str| format!("pilot-agent: {what}; the sandbox runs `proxy sidecar` and `proxy router`");
+        let words = args.to_vec();
         let mut args = args.iter();
         match args.next().map(String::as_str) {
             Some("proxy") => {}
@@ -73,7 +76,7 @@ impl ProxyArgs {
             None => return Err(wrong("no command")),
         }
         let mut parsed =
-            ProxyArgs { role: Role::Sidecar, concurrency: None, log_level: None, component_log_level: None };
+            ProxyArgs { role: Role::Sidecar, concurrency: None, log_level: None, component_log_level: None, words };
         let mut roles = 0;
         while let Some(arg) = args.next() {
             let Some(flag) = arg.strip_prefix("--") else {
@@ -134,7 +137,13 @@ impl ProxyArgs {
 /// Whether a pod has a sidecar: a container of Istio's proxy beside others.
 pub fn beside_others(pod: &Pod) -> bool {
     let containers = pod.spec.as_ref().map(|s| s.containers.as_slice()).unwrap_or_default();
-    containers.len() > 1 && containers.iter().any(|c| is_proxy(c.image.as_deref().unwrap_or_default()))
+    containers.len() > 1 && has_proxy(pod)
+}
+
+/// Whether one of a pod's containers is Istio's proxy: a sidecar, or a gateway.
+pub fn has_proxy(pod: &Pod) -> bool {
+    let containers = pod.spec.iter().flat_map(|s| &s.containers);
+    containers.into_iter().any(|c| is_proxy(c.image.as_deref().unwrap_or_default()))
 }
 
 /// Whether an image is Istio's proxy.
@@ -143,9 +152,9 @@ pub fn is_proxy(image: &str) -> bool {
 }
 
 /// What programs behind a sidecar need to know to send their requests through it. What is sent to "this machine" stays.
-pub fn proxy_variables(inner: IpAddr) -> [(String, String); 2] {
+pub fn proxy_variables(proxy: SocketAddr) -> [(String, String); 2] {
     [
-        ("http_proxy".to_owned(), format!("http://{}", SocketAddr::new(inner, HTTP_PROXY_PORT))),
+        ("http_proxy".to_owned(), format!("http://{proxy}")),
         ("no_proxy".to_owned(), "localhost,127.0.0.1,::1".to_owned()),
     ]
 }

@@ -99,6 +99,21 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// Kills the API server and the controllers, as a lost control plane does; what is stored stays.
+    pub fn kill_control(&mut self) {
+        self.controllers = None;
+        self.api.kill();
+    }
+
+    /// Starts them again; the API answers when this returns.
+    pub fn revive_control(&mut self) -> anyhow::Result<()> {
+        let arguments = arguments(&self.plan, &self.etcd.url);
+        self.api = Program::new("kube-apiserver", program("kube-apiserver")?, &self.plan.dir, &arguments).start()?;
+        let client = self.kit_client()?;
+        self.api.wait_until("ready", || net::runtime().block_on(ready(&client)))?;
+        if self.plan.controllers.is_empty() { Ok(()) } else { self.start_controllers() }
+    }
+
     fn start_controllers(&mut self) -> anyhow::Result<()> {
         let dir = &self.plan.dir;
         let ip = self.plan.at.api().ip();

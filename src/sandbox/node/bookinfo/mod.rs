@@ -34,6 +34,7 @@ use serde_json::Value;
 use self::client::Peers;
 use super::http::{self as server, Answer};
 use super::logs::Logs;
+use super::signals::Gate;
 
 /// The port every one of them listens on.
 pub const PORT: u16 = 9080;
@@ -105,7 +106,13 @@ struct Asked {
 }
 
 /// Serves until dropped. Returns only if it cannot listen.
-pub async fn serve(program: Program, ip: IpAddr, env: &BTreeMap<String, String>, logs: Logs) -> std::io::Error {
+pub async fn serve(
+    program: Program,
+    ip: IpAddr,
+    env: &BTreeMap<String, String>,
+    gate: Gate,
+    logs: Logs,
+) -> std::io::Error {
     let get = |name: &str| env.get(name).cloned().unwrap_or_default();
     let running = Arc::new(Running {
         program,
@@ -117,7 +124,7 @@ pub async fn serve(program: Program, ip: IpAddr, env: &BTreeMap<String, String>,
     let said = logs.clone();
     let listening = move || said.push(format!("{program}: listening on port {PORT}"));
     let answer = move |request, peer| answer(running.clone(), logs.clone(), request, peer);
-    server::serve(SocketAddr::new(ip, PORT), listening, answer).await
+    server::serve(SocketAddr::new(ip, PORT), gate, listening, answer).await
 }
 
 async fn answer(running: Arc<Running>, logs: Logs, request: Request<Incoming>, peer: SocketAddr) -> Answer {

@@ -27,6 +27,8 @@ use super::upgrade::{Carrier, Upgrade, websocket};
 use crate::sandbox::child::{Ended, Keeper, Program, Streams};
 use crate::sandbox::node::logs::Reader;
 use crate::sandbox::node::mux::Sink;
+use crate::sandbox::node::registry::ContainerEntry;
+use crate::sandbox::node::signals::Search;
 use crate::sandbox::node::spdy::Session;
 
 /// Protocols of a WebSocket: an error channel with a Status; version 5 can close one channel.
@@ -152,6 +154,24 @@ pub async fn run(mut lines: Lines, keeper: &Keeper, command: Command, tty: bool)
         Err(e) => failure(&format!("error executing command in container: {e:#}")),
     };
     Lines::finish(error, session, status).await;
+}
+
+/// Answers `pgrep` and `pkill` for a container: the processes found, one a line; the exit code says whether there were any.
+pub async fn search(mut lines: Lines, container: &ContainerEntry, search: Search, shielded: bool) {
+    let shows = search.signal.is_none();
+    let found = container.search(search, shielded).await;
+    if let Some(stdout) = lines.stdout.take() {
+        let text: String = found.iter().filter(|_| shows).map(|id| format!("{id}\n")).collect();
+        if !text.is_empty() {
+            let _ = stdout.send(text.into()).await;
+        }
+        stdout.end().await;
+    }
+    if let Some(stderr) = lines.stderr.take() {
+        stderr.end().await;
+    }
+    let code = i32::from(found.is_empty());
+    Lines::finish(lines.error, lines.session, status_of(Ended { code, signal: None })).await;
 }
 
 /// Shows what a container writes, until it ends.

@@ -7,7 +7,6 @@
 //! SPDY inside a WebSocket (kubectl since 1.31). In all of them a port has a stream of data and one for an error.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -17,6 +16,7 @@ use tokio::task::JoinSet;
 
 use super::channels::Channels;
 use super::upgrade::{ByteStream, Carrier, Upgrade, websocket};
+use crate::sandbox::node::addresses::PodAddress;
 use crate::sandbox::node::mux::Sink;
 use crate::sandbox::node::spdy::{Session, Stream};
 
@@ -31,20 +31,20 @@ pub const SPDY: &str = "portforward.k8s.io";
 const CHUNK: usize = 32 << 10;
 
 /// Forwards until the client is gone. `ports` are those of the request, for protocols that name them there.
-pub async fn run(upgrade: Upgrade, local: Vec<IpAddr>, ports: Vec<u16>) -> anyhow::Result<()> {
+pub async fn run(upgrade: Upgrade, pod: PodAddress, ports: Vec<u16>) -> anyhow::Result<()> {
     let (carrier, protocol) = (upgrade.carrier, upgrade.protocol);
     let connection = upgrade.connection().await?;
     match (carrier, protocol) {
-        (Carrier::Spdy, _) => streams(connection, local).await,
-        (Carrier::WebSocket, TUNNEL) => streams(ByteStream::new(websocket(connection).await), local).await,
+        (Carrier::Spdy, _) => streams(connection, pod).await,
+        (Carrier::WebSocket, TUNNEL) => streams(ByteStream::new(websocket(connection).await), pod).await,
         (Carrier::WebSocket, _) => {
-            channels(Channels::start(websocket(connection).await, 2 * ports.len()), local, ports).await
+            channels(Channels::start(websocket(connection).await, 2 * ports.len()), pod, ports).await
         }
     }
 }
 
 /// One pair of channels per port.
-async fn channels(mut channels: Channels, local: Vec<IpAddr>, ports: Vec<u16>) -> anyhow::Result<()> {
+async fn channels(mut channels: Channels, pod: PodAddress, ports: Vec<u16>) -> anyhow::Result<()> {
     let mut running = JoinSet::new();
     for (index, port) in ports.into_iter().enumerate() {
         let (data, error) = (2 * index, 2 * index + 1);
@@ -54,7 +54,7 @@ async fn channels(mut channels: Channels, local: Vec<IpAddr>, ports: Vec<u16>) -
         for sink in [&data, &error] {
             let _ = sink.send(Bytes::copy_from_slice(&port.to_le_bytes())).await;
         }
-        running.spawn(forward(local.clone(), port, receiver, data, error));
+        running.spawn(forward(pod, port, receiver, data, error));
     }
     let gone = channels.gone.clone();
     // The sinks of the channels are all in the tasks: when those are done, the connection ends.
@@ -71,7 +71,7 @@ struct Pair {
     error: Option<Stream>,
 }
 
-async fn streams<C: AsyncRead + AsyncWrite + Send + 'static>(connection: C, local: Vec<IpAddr>) -> anyhow::Result<()> {
+async fn streams<C: AsyncRead + AsyncWrite + Send + 'static>(connection: C, pod: PodAddress) -> anyhow::Result<()> {
     let mut session = Session::start(connection)?;
     let mut waiting: BTreeMap<String, Pair> = BTreeMap::new();
     let mut running = JoinSet::new();
@@ -96,7 +96,7 @@ async fn streams<C: AsyncRead + AsyncWrite + Send + 'static>(connection: C, loca
         }
         match waiting.remove(&id) {
             Some(Pair { data: Some((port, data)), error: Some(error) }) => {
-                running.spawn(forward(local.clone(), port, data.reader, data.sink, error.sink));
+                running.spawn(forward(pod, port, data.reader, data.sink, error.sink));
             }
             Some(half) => drop(waiting.insert(id, half)),
             None => {}
@@ -107,10 +107,9 @@ async fn streams<C: AsyncRead + AsyncWrite + Send + 'static>(connection: C, loca
 }
 
 /// The first of a pod's addresses that accepts a connection. The error is the last one's.
-async fn connect(local: &[IpAddr], port: u16) -> Result<TcpStream, String> {
+async fn connect(pod: &PodAddress, port: u16) -> Result<TcpStream, String> {
     let mut refused = "to a pod without an address".to_owned();
-    for ip in local {
-        let to = SocketAddr::new(*ip, port);
+    for to in pod.local(port) {
         match TcpStream::connect(to).await {
             Ok(stream) => return Ok(stream),
             Err(e) => refused = format!("to {to} inside the pod: {e}"),
@@ -120,8 +119,8 @@ async fn connect(local: &[IpAddr], port: u16) -> Result<TcpStream, String> {
 }
 
 /// Copies between a stream and a port of the pod, until the pod has said everything or the client is gone.
-async fn forward(local: Vec<IpAddr>, port: u16, mut from_client: mpsc::Receiver<Bytes>, data: Sink, error: Sink) {
-    let pod = match connect(&local, port).await {
+async fn forward(address: PodAddress, port: u16, mut from_client: mpsc::Receiver<Bytes>, data: Sink, error: Sink) {
+    let pod = match connect(&address, port).await {
         Ok(pod) => pod,
         Err(e) => {
             let told = format!("error forwarding port {port}: failed to connect {e}");

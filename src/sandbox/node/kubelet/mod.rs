@@ -35,6 +35,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Power;
 use super::registry::{PodEntry, Registry};
+use super::signals::Search;
 use crate::sandbox::child::Keeper;
 use route::{Query, Route, Target};
 use upgrade::Upgrade;
@@ -176,20 +177,26 @@ impl Shared {
 
     fn exec(&self, request: Request<Incoming>, target: Target<'_>, query: &Query) -> Result<Answer, Answer> {
         let entry = self.pod(target.namespace, target.pod)?;
-        let Some(mut env) = entry.containers.get(target.container).and_then(|c| c.env()) else {
+        let container = entry.containers.get(target.container).cloned();
+        let Some((container, mut env)) = container.and_then(|c| c.env().map(|env| (c, env))) else {
             let told = format!("container not found (\"{}\")", target.container);
             return Err(text(StatusCode::NOT_FOUND, told));
         };
         env.entry("POD_IP".into()).or_insert_with(|| entry.address.ip.to_string());
         env.entry("POD_NAME".into()).or_insert_with(|| target.pod.to_owned());
         env.entry("POD_NAMESPACE".into()).or_insert_with(|| target.namespace.to_owned());
-        let words = query.all("command").map(str::to_owned).collect();
+        let words: Vec<String> = query.all("command").map(str::to_owned).collect();
+        let search = Search::of(&words);
+        let shared = entry.shares_processes();
         let command = exec::Command { words, env, dir: entry.dir.join(target.container) };
         let (wish, keeper) = (wish(query), self.keeper.clone());
         let (upgrade, answer) = Upgrade::agree(request, &exec::WEBSOCKET, &exec::SPDY)?;
         self.begin(async move {
             match exec::Lines::open(upgrade, wish).await {
-                Ok(lines) => exec::run(lines, &keeper, command, wish.tty).await,
+                Ok(lines) => match search {
+                    Some(search) => exec::search(lines, &container, search, !shared).await,
+                    None => exec::run(lines, &keeper, command, wish.tty).await,
+                },
                 Err(e) => tracing::debug!("an exec did not come about: {e:#}"),
             }
         });
@@ -225,9 +232,9 @@ impl Shared {
             _ => &[forward::TUNNEL][..],
         };
         let (upgrade, answer) = Upgrade::agree(request, websocket, &[forward::SPDY])?;
-        let (local, pod) = (entry.address.local(), pod.to_owned());
+        let (address, pod) = (entry.address, pod.to_owned());
         self.begin(async move {
-            if let Err(e) = forward::run(upgrade, local, ports).await {
+            if let Err(e) = forward::run(upgrade, address, ports).await {
                 tracing::debug!("port-forward to {pod}: {e:#}");
             }
         });
