@@ -56,11 +56,16 @@ fn the_demo_loses_nothing_with_the_recommended_configuration_and_calls_an_outage
 
 #[test]
 fn ctrl_c_leaves_nothing_behind_whenever_it_comes() {
-    for after in ["", "the gateway is ready", "$ failctl certs", "inject"] {
+    let moments = ["", "the gateway is ready", "$ failctl certs", "inject"].map(|after| (&[][..], after));
+    for (story, after) in moments.into_iter().chain([(&["--story", "all"][..], "##### gloo")]) {
         let home = tempfile::tempdir().unwrap();
         let log = home.path().join("log");
         let stderr = std::fs::File::create(&log).unwrap();
-        let mut child = demo(home.path(), &["-o", "json"]).stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
+        let mut child = demo(home.path(), &[&["-o", "json"][..], story].concat())
+            .stdout(Stdio::null())
+            .stderr(stderr)
+            .spawn()
+            .unwrap();
         let end = Instant::now() + Duration::from_secs(60);
         std::thread::sleep(Duration::from_millis(500));
         while !std::fs::read_to_string(&log).unwrap().contains(after) {
