@@ -132,7 +132,7 @@ mod tests {
         let address = std::net::Ipv4Addr::new(127, 29, 41, 7);
         let logs = Logs::default();
         let options = Options { text: "\"blue-pod\"".into(), port: 5678 };
-        let server = tokio::spawn(serve(options, address.into(), logs.clone()));
+        let server = tokio::spawn(serve(options, address.into(), Gate::new().1, logs.clone()));
         let mut reader = logs.read(None);
         assert!(reader.more().await);
         let mut stream = TcpStream::connect((address, 5678)).await.unwrap();

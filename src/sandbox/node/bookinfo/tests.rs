@@ -33,7 +33,10 @@ impl Sample {
     async fn run(&mut self, program: Program, ip: Ipv4Addr) {
         let (env, logs) = (self.env.clone(), Logs::default());
         let mut reader = logs.read(None);
-        self.tasks.spawn(async move { serve(program, ip.into(), &env, logs).await });
+        self.tasks.spawn(async move {
+            let (_open, gate) = Gate::new();
+            serve(program, ip.into(), &env, gate, logs).await
+        });
         assert!(reader.more().await, "{program} says nothing");
     }
 
