@@ -144,7 +144,10 @@ pub const ALL: &[(&str, &str)] = &[
     ("FCT0551", "a route to a host or port that the mesh does not have; the proxy answers 503"),
     ("FCT0552", "a patch of an EnvoyFilter that is not read, or that Envoy would refuse"),
     ("FCT0553", "two DestinationRules for one host: Istio leaves the policy of the later one out"),
-    ("FCT0554", "an endpoint of a static ServiceEntry is a name, which Istio drops"),
+    (
+        "FCT0554",
+        "an endpoint of a ServiceEntry that Istio drops: a name where only addresses count, or no address and no gateway",
+    ),
     ("FCT0555", "a gateway that nothing leads on from: its cluster has no Gateway or ServiceEntry for the host"),
     ("FCT0556", "an aggregate cluster names a member that the proxy does not have"),
     ("FCT0558", "the mesh's own settings cannot be read"),

@@ -10,12 +10,13 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
 kubernetes=(kube-apiserver kube-controller-manager kube-scheduler kubectl)
-istio=(pilot-discovery pilot-agent istioctl istio)
+istio=(pilot-discovery pilot-agent istioctl xds-client istio)
 
 package() {
   case $1 in
     kube*) echo "k8s.io/kubernetes/cmd/$1" ;;
     pilot-*) echo "istio.io/istio/pilot/cmd/$1" ;;
+    xds-client) echo ./xds-client ;;
     istioctl) echo "istio.io/istio/istioctl/cmd/istioctl" ;;
   esac
 }
@@ -31,12 +32,17 @@ done
 pins=$(cat "$here"/{kubernetes,istio}/go.{mod,sum} | sha256sum | cut -c1-16)
 folder=${FAILCTL_CONTROLPLANE:-${XDG_CACHE_HOME:-$HOME/.cache}/failctl-tests/controlplane}/$pins
 
-# Those of the given names that are wanted and not there. A link whose module left the cache is not there.
+# Those of the given names that are wanted and not there. A link whose module left the cache is not there, nor is a program
+# of ours that is older than its source.
 missing() {
   local one
   for one in "$@"; do
     [[ " ${wanted[*]} " == *" $one "* ]] || continue
-    if [ "$one" = istio ]; then [ -d "$folder/istio/manifests" ]; else [ -x "$folder/$one" ]; fi || echo "$one"
+    case $one in
+      istio) [ -d "$folder/istio/manifests" ] ;;
+      xds-client) [ "$folder/$one" -nt "$here/istio/$one/main.go" ] ;;
+      *) [ -x "$folder/$one" ] ;;
+    esac || echo "$one"
   done
 }
 

@@ -3,12 +3,15 @@
 //! `cargo test --test controlplane` runs it; plain `cargo test` does not. See docs/testing.md.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test fails by panicking, and its name is its documentation")]
 
+mod agreement;
 mod applies;
 mod coming_up;
+mod dice;
 mod ground;
 mod kit;
 mod lab;
 mod mesh_accepted;
+mod multi_primary;
 mod node;
 mod real_failover;
 

@@ -9,7 +9,7 @@ use kube::Client;
 use serde_json::{Value, json};
 
 use crate::kit::cluster::{Cluster, Plan};
-use crate::kit::istiod::Istiod;
+use crate::kit::istiod::{Config, Istiod, prepare};
 use crate::kit::namespace::inside;
 use crate::kit::{net, program};
 use crate::support::{self, root};
@@ -66,7 +66,9 @@ fn what_is_written_for_a_mesh_is_accepted_by_kubernetes_and_by_istiod() {
     inside(|dir| {
         let at = Block { second: 77 }.cluster(0).unwrap();
         let cluster = Plan::new("kind2", at, dir).start().unwrap_or_else(|e| panic!("{e:#}"));
-        let istiod = Istiod::start(&cluster, 0, "trustDomain: kind2\n", None).unwrap_or_else(|e| panic!("{e:#}"));
+        prepare(&cluster).unwrap_or_else(|e| panic!("{e:#}"));
+        let istiod =
+            Istiod::start(&cluster, 0, &Config::Text("trustDomain: kind2\n"), None).unwrap_or_else(|e| panic!("{e:#}"));
         istiod.validate(&cluster).unwrap_or_else(|e| panic!("{e:#}\n{}", istiod.tail()));
         let objects = written();
         assert!(objects.len() > 200, "{}", objects.len());

@@ -1,7 +1,7 @@
 //! One port (and subset) of a host as a client's upstream. What comes in: the host, the policy for it, the client.
 //! What goes out: an upstream. Rules: Istio's pilot/pkg/networking/core/cluster*.go.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::client::Client;
 use super::destination_rule::Policy;
@@ -63,11 +63,7 @@ pub fn upstream(
     Upstream {
         levels,
         breakers: policy.pool.as_ref().map_or(NO_LIMIT, breakers),
-        connect_timeout: policy
-            .pool
-            .as_ref()
-            .and_then(|p| p.at(&["tcp", "connectTimeout"]).millis_above_zero())
-            .unwrap_or(CONNECT_TIMEOUT),
+        connect_timeout: connect_timeout(policy),
         panic_threshold: detection.as_ref().map(|(_, panic)| *panic),
         outlier: detection.map(|(outlier, _)| outlier),
         locality_weighted: setting.weighs(detected),
@@ -98,10 +94,17 @@ pub fn passthrough(
         levels: locality::levels(placed.collect(), &near, &setting, detection.is_some()),
         locality_weighted: setting.weighs(detection.is_some()),
         breakers: policy.pool.as_ref().map_or(NO_LIMIT, breakers),
+        connect_timeout: connect_timeout(policy),
         panic_threshold: detection.as_ref().map(|(_, panic)| *panic),
         outlier: detection.map(|(outlier, _)| outlier),
+        balancer: policy.balancer.as_ref().map_or(LEAST_REQUEST, balancer),
         ..plain(host::sni(port.number, subset.name, &service.host), object.clone())
     }
+}
+
+fn connect_timeout(policy: &Policy) -> Millis {
+    let said = policy.pool.as_ref().and_then(|p| p.at(&["tcp", "connectTimeout"]).millis_above_zero());
+    said.unwrap_or(CONNECT_TIMEOUT)
 }
 
 /// An upstream with Istio's defaults and no endpoint.
@@ -204,12 +207,13 @@ impl Security {
         }
     }
 
-    /// Whether an endpoint is spoken to by Istio's mTLS.
+    /// Whether an endpoint is known to speak Istio's mTLS, and is spoken to by it: only then a gateway between networks
+    /// or clusters leads to it.
     fn is_mesh(&self, client: &Client, instance: &Instance) -> bool {
         match self {
             Security::None | Security::Broken(_) => false,
             Security::Auto(_) => instance.sidecar && takes_mtls(client, instance),
-            Security::Always(tls) => tls.identity == Some(Identity::Workload),
+            Security::Always(tls) => instance.sidecar && tls.identity == Some(Identity::Workload),
         }
     }
 
@@ -250,7 +254,7 @@ fn mutual(client: &Client, service: &Service, port: &Port, subset: &str, at: Opt
         secret: None,
         identity: Some(Identity::Workload),
         server_root: Some(Root::Mesh),
-        server_names: if said.is_empty() { expected(client, service, port) } else { said },
+        server_names: if said.is_empty() { expected(client, service) } else { said },
         // Istio's in-mesh protocols; east-west gateways tell its TLS by them.
         alpn: if port.protocol == Protocol::Http2 { vec!["istio".into(), "h2".into()] } else { vec!["istio".into()] },
         versions: TlsVersions::default(),
@@ -259,13 +263,16 @@ fn mutual(client: &Client, service: &Service, port: &Port, subset: &str, at: Opt
 
 /// The identities of a host's endpoints: what its object says, else their service accounts, in every trust domain the
 /// mesh knows (Istio's ServiceAccounts and ExpandWithTrustDomains).
-fn expected(client: &Client, service: &Service, port: &Port) -> Vec<String> {
+fn expected(client: &Client, service: &Service) -> Vec<String> {
     if !service.identities.is_empty() {
         return service.identities.clone();
     }
     let domains = client.scene.config.trusted();
-    let accounts: BTreeSet<&(String, String)> = port.instances.iter().filter_map(|i| i.account.as_ref()).collect();
-    accounts.iter().flat_map(|(ns, sa)| domains.iter().map(|td| mesh::spiffe(td, ns, sa)).collect::<Vec<_>>()).collect()
+    service
+        .accounts
+        .iter()
+        .flat_map(|(ns, sa)| domains.iter().map(|td| mesh::spiffe(td, ns, sa)).collect::<Vec<_>>())
+        .collect()
 }
 
 fn simple(at: &At) -> Security {

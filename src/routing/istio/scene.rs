@@ -61,10 +61,16 @@ impl<'a> Object<'a> {
         self.key.namespace.as_deref().unwrap_or("")
     }
 
+    /// When it was created; rendered objects are not yet.
+    pub fn created(&self) -> (bool, &'a str) {
+        let created = self.body.pointer("/metadata/creationTimestamp").and_then(Value::as_str);
+        (created.is_none(), created.unwrap_or(""))
+    }
+
     /// Creation time as Kubernetes writes it sorts as text; rendered objects have none and come last.
     pub fn age(&self) -> (bool, &'a str, &'a ObjectKey) {
-        let created = self.body.pointer("/metadata/creationTimestamp").and_then(Value::as_str);
-        (created.is_none(), created.unwrap_or(""), self.key)
+        let (rendered, created) = self.created();
+        (rendered, created, self.key)
     }
 }
 

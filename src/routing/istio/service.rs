@@ -1,7 +1,7 @@
 //! Hosts of the mesh: Kubernetes Services and ServiceEntries with their ports and endpoints.
 //! What comes in: the objects of a cluster. What goes out: hosts. Rules: Istio's service registries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -100,6 +100,8 @@ pub struct Service<'a> {
     pub external: bool,
     /// Identities its endpoints have, when the object says so.
     pub identities: Vec<String>,
+    /// The service accounts behind it, `NAMESPACE` and name, whichever port they answer.
+    pub accounts: BTreeSet<(String, String)>,
     /// Priorities that the object itself asks for.
     pub distribution: Option<Setting>,
     /// Ports.
@@ -217,6 +219,7 @@ fn join<'a>(all: &mut Vec<Service<'a>>, found: Service<'a>) {
     let Some(same) = all.iter_mut().find(|s| s.host == found.host) else {
         return all.push(Service { addresses: Vec::new(), ..found });
     };
+    same.accounts.extend(found.accounts);
     for port in found.ports {
         if let Some(own) = same.ports.iter_mut().find(|p| p.name == port.name) {
             own.instances.extend(port.instances);
@@ -226,6 +229,11 @@ fn join<'a>(all: &mut Vec<Service<'a>>, found: Service<'a>) {
 
 /// Endpoints of equal port *names* join (Istio's endpoint shards); names of hosts instead of addresses do not.
 fn merge(service: &mut Service, entry: Service) {
+    service.accounts.extend(entry.accounts);
+    // Of two objects for one host the younger says the addresses it is called by.
+    if entry.object.created() >= service.object.created() {
+        service.addresses = entry.addresses;
+    }
     for port in entry.ports {
         let same = service.ports.iter_mut().find(|p| p.name == port.name);
         let usable = port.instances.into_iter().filter(Instance::joins);
@@ -250,6 +258,7 @@ fn of_kube<'a>(scene: &Scene<'a>, object: Object<'a>, domain: &str) -> Option<Se
         Some(Port { number, name: port_name.into(), protocol: Protocol::of_port(p), instances })
     };
     let ports = object.body.pointer("/spec/ports").and_then(Value::as_array).into_iter().flatten();
+    let ports: Vec<Port> = ports.filter_map(port).collect();
     let words = text("/metadata/annotations/networking.istio.io~1exportTo").unwrap_or_default();
     let words: Vec<String> = words.split(',').map(|w| w.trim().to_string()).filter(|w| !w.is_empty()).collect();
     Some(Service {
@@ -265,7 +274,8 @@ fn of_kube<'a>(scene: &Scene<'a>, object: Object<'a>, domain: &str) -> Option<Se
         external: named,
         identities: Vec::new(),
         distribution: distribution(object, text("/spec/trafficDistribution")),
-        ports: ports.filter_map(port).collect(),
+        accounts: accounts(&ports),
+        ports,
     })
 }
 
@@ -285,6 +295,10 @@ fn of_slices(scene: &Scene, namespace: &str, service: &str, port: u16, port_name
         Instance { address: r.address.into(), origin: Some(origin), ..plain }
     };
     ready.into_iter().map(instance).collect()
+}
+
+fn accounts(ports: &[Port]) -> BTreeSet<(String, String)> {
+    ports.iter().flat_map(|p| &p.instances).filter_map(|i| i.account.clone()).collect()
 }
 
 /// An address of this cluster of which nothing else is known.
@@ -309,8 +323,12 @@ fn of_entry<'a>(scene: &Scene<'a>, object: Object<'a>) -> Vec<Service<'a>> {
         spec.reject("FCT0550", "spec.hosts is empty, so the ServiceEntry names nothing");
     }
     let export = Export::read(&spec.get("exportTo").strings(), namespace);
-    let service = |host: String| Service {
-        ports: spec.get("ports").items().iter().filter_map(|p| entry_port(scene, &spec, p, &host, namespace)).collect(),
+    let ports = |host: &str| -> Vec<Port> {
+        spec.get("ports").items().iter().filter_map(|p| entry_port(scene, &spec, p, host, namespace)).collect()
+    };
+    let service = |(host, ports): (String, Vec<Port>)| Service {
+        accounts: accounts(&ports),
+        ports,
         object,
         kube: false,
         host,
@@ -326,7 +344,7 @@ fn of_entry<'a>(scene: &Scene<'a>, object: Object<'a>) -> Vec<Service<'a>> {
         identities: spec.get("subjectAltNames").strings(),
         distribution: distribution(object, None),
     };
-    hosts.into_iter().map(service).collect()
+    hosts.into_iter().map(|host| (host.clone(), ports(&host))).map(service).collect()
 }
 
 fn entry_port(scene: &Scene, spec: &At, port: &At, host: &str, namespace: &str) -> Option<Port> {
@@ -389,7 +407,8 @@ fn endpoint(scene: &Scene, at: &At, host: &str, ports: (u16, u16, &str), by_dns:
     let port = at.get("ports").get(port_name).port().unwrap_or(target);
     let written = texts(&at.get("labels"));
     let place = entry_place(at, &written);
-    let network = at.get("network").string().unwrap_or_else(|| scene.network_of(&written));
+    // Only the field counts: the cluster's own network is that of pods.
+    let network = at.get("network").string().unwrap_or_default();
     let labels = scene.labelled(&written, &place, "", &network);
     if address.is_empty() && !network::leads_into(scene, &network) {
         let what = format!("{}.address is missing, and no gateway into a network `{network}` is known", at.path());

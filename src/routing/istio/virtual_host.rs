@@ -137,6 +137,10 @@ fn without_service(client: &Client, here: &[&Virtual], taken: &mut BTreeSet<Stri
 /// Every name a host has for a client, with the port; without it on port 80. Short names only in its own namespace.
 fn domains(client: &Client, service: &Service, port: u16) -> Vec<String> {
     let mut names = vec![service.host.clone()];
+    // The same name as DNS has it in full.
+    if service.host.parse::<std::net::IpAddr>().is_err() {
+        names.push(format!("{}.", service.host));
+    }
     if service.kube {
         let (name, namespace) = (service.object.key.name.as_str(), service.object.namespace());
         names.extend([format!("{name}.{namespace}.svc"), format!("{name}.{namespace}")]);

@@ -1,8 +1,8 @@
 //! Objects as managers might apply them: each names some of the fields that its kind has, again and again other ones.
 
-use rand::RngExt;
-use rand_pcg::Pcg64;
 use serde_json::{Map, Value, json};
+
+use crate::dice::Dice;
 
 /// The kinds, as their URLs have them.
 #[derive(Clone, Copy, Debug)]
@@ -50,20 +50,7 @@ impl Kind {
     }
 }
 
-/// Chance, the same for the same seed.
-pub struct Dice(pub Pcg64);
-
 impl Dice {
-    /// A number below `n`.
-    pub fn roll(&mut self, n: usize) -> usize {
-        self.0.random_range(0..n)
-    }
-
-    /// True once in `n`.
-    pub fn one_in(&mut self, n: usize) -> bool {
-        self.roll(n) == 0
-    }
-
     fn maybe(&mut self, to: &mut Map<String, Value>, n: usize, name: &str, value: impl FnOnce(&mut Dice) -> Value) {
         if self.one_in(n) {
             to.insert(name.into(), value(self));

@@ -7,12 +7,12 @@ use failctl::sandbox::api;
 use futures::StreamExt;
 use http_body_util::BodyExt;
 use kube::Client;
-use rand::SeedableRng;
 use serde_json::{Value, json};
 
+use crate::dice::Dice;
 use crate::ground::ApiServer;
 use crate::kit;
-use generate::{Dice, Kind};
+use generate::Kind;
 
 /// Sequences that the ring runs; `FAILCTL_APPLY_SEQUENCES` asks for more, `FAILCTL_APPLY_SEED` for one alone.
 const SEQUENCES: u64 = 1000;
@@ -33,7 +33,7 @@ struct Step {
 struct Outcome(Value);
 
 fn steps(seed: u64) -> Vec<Step> {
-    let mut dice = Dice(rand_pcg::Pcg64::seed_from_u64(seed));
+    let mut dice = Dice::new(seed);
     let kind = Kind::ALL[(seed % 4) as usize];
     let name = format!("x{seed}");
     let count = 2 + dice.roll(6);

@@ -6,7 +6,7 @@ use anyhow::Context;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use k8s_openapi::api::core::v1::Secret;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::cluster::Cluster;
 use super::process::{Process, Program};
@@ -22,14 +22,24 @@ pub struct Istiod {
     base: u16,
 }
 
+/// Where an istiod takes the mesh configuration from.
+pub enum Config<'a> {
+    /// This text (YAML).
+    Text(&'a str),
+    /// ConfigMap `istio` of its cluster, which it watches.
+    OfCluster,
+}
+
 impl Istiod {
-    /// Starts it for a cluster, with a mesh configuration (YAML) and perhaps the folder of `cacerts`; without one it signs
-    /// with a root of its own. `number` keeps several of one namespace apart.
-    pub fn start(cluster: &Cluster, number: u16, mesh: &str, cacerts: Option<&Path>) -> anyhow::Result<Istiod> {
-        prepare(cluster)?;
+    /// Starts it for a cluster that is [prepared](prepare), with a mesh configuration and perhaps the folder of `cacerts`;
+    /// without one it signs with a root of its own. `number` keeps several of one namespace apart.
+    pub fn start(cluster: &Cluster, number: u16, mesh: &Config, cacerts: Option<&Path>) -> anyhow::Result<Istiod> {
         let dir = &cluster.plan.dir;
+        // It looks for the ConfigMap where there is no file.
         let config = dir.join("mesh.yaml");
-        std::fs::write(&config, mesh)?;
+        if let Config::Text(text) = mesh {
+            std::fs::write(&config, text)?;
+        }
         let base = 20000 + 100 * number;
         let at = |n: u16| format!("127.0.0.1:{}", base + n);
         let args = [
@@ -94,6 +104,17 @@ impl Istiod {
         cluster.kubectl_apply("webhook.json", &webhook.to_string())
     }
 
+    /// Where it takes the questions of proxies, without TLS.
+    pub fn grpc(&self) -> String {
+        format!("127.0.0.1:{}", self.base + 1)
+    }
+
+    /// What it says of itself at one of its debug pages; nothing when it does not answer.
+    pub fn debug(&self, page: &str) -> Value {
+        let answer = net::get(&format!("http://127.0.0.1:{}/debug/{page}", self.base));
+        answer.and_then(|(_, body)| serde_json::from_slice(&body).ok()).unwrap_or_default()
+    }
+
     /// The last lines of its log.
     pub fn tail(&self) -> String {
         self.process.tail()
@@ -101,7 +122,7 @@ impl Istiod {
 }
 
 /// Istio's definitions and namespace.
-fn prepare(cluster: &Cluster) -> anyhow::Result<()> {
+pub fn prepare(cluster: &Cluster) -> anyhow::Result<()> {
     let definitions = program("istio")?.join("manifests/charts/base/files/crd-all.gen.yaml");
     let text = std::fs::read_to_string(&definitions).with_context(|| format!("reading {}", definitions.display()))?;
     cluster.kubectl_apply("crds.yaml", &text)?;
