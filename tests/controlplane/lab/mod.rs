@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use self::objects::{NAMESPACE, PORT, Site};
 use crate::kit::cluster::{Cluster, Plan, start_all};
-use crate::kit::istiod::{Istiod, NAME};
+use crate::kit::istiod::{Config, Istiod, NAME, prepare};
 use crate::kit::process::{Process, Program};
 use crate::kit::{net, program};
 use crate::support;
@@ -38,7 +38,6 @@ pub struct Side {
     /// Its istiod; none while it is down.
     pub istiod: Option<Istiod>,
     number: u16,
-    mesh: String,
     cacerts: PathBuf,
     _scheduler: Process,
     _node: Process,
@@ -78,7 +77,7 @@ impl Lab {
         for (name, cluster) in CLUSTERS.iter().zip(&clusters) {
             let text = serde_json::to_string(&cluster.kubeconfig(name))?;
             std::fs::write(dir.join(format!("{name}.kubeconfig")), text)?;
-            cluster.kubectl_apply("istio-system.json", &namespace(name).to_string())?;
+            prepare(cluster)?;
         }
         let mut lab = Lab { sides: Vec::new(), dir: dir.to_owned() };
         lab.certificates()?;
@@ -156,7 +155,7 @@ impl Lab {
         ensure!(before != after, "the Secret is as it was");
         side.cacerts = mounted(&side.cluster)?;
         side.istiod = None;
-        side.istiod = Some(Istiod::start(&side.cluster, side.number, &side.mesh, Some(&side.cacerts))?);
+        side.istiod = Some(Istiod::start(&side.cluster, side.number, &Config::OfCluster, Some(&side.cacerts))?);
         side.cluster.kubectl(&["delete", "pods", "--all", "-n", NAMESPACE])?;
         side.cluster.kubectl(&["delete", "pods", "--all", "-n", "istio-system"])?;
         side.ready()
@@ -186,11 +185,6 @@ pub fn lock(side: &Mutex<Side>) -> std::sync::MutexGuard<'_, Side> {
     side.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn namespace(cluster: &str) -> Value {
-    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "istio-system",
-        "labels": {"topology.istio.io/network": format!("{cluster}-net")}}})
-}
-
 impl Side {
     fn start(number: u16, cluster: Cluster, dir: &Path, envoy: &Path) -> anyhow::Result<Side> {
         let name = CLUSTERS[usize::from(number)];
@@ -200,7 +194,7 @@ impl Side {
             "metadata": {"name": "istio", "namespace": "istio-system"}, "data": {"mesh": mesh}});
         cluster.kubectl_apply("mesh.json", &config.to_string())?;
         let cacerts = mounted(&cluster)?;
-        let istiod = Istiod::start(&cluster, number, &mesh, Some(&cacerts))?;
+        let istiod = Istiod::start(&cluster, number, &Config::OfCluster, Some(&cacerts))?;
         let kubeconfig = cluster.kubeconfig_path().display().to_string();
         let flags = [
             format!("--kubeconfig={kubeconfig}"),
@@ -227,7 +221,7 @@ impl Side {
         let mut node = Program::new("node", support::failctl(), &dir.join(name), &args);
         node.env.push(("TMPDIR".into(), dir.display().to_string()));
         let node = node.start()?;
-        Ok(Side { name, cluster, istiod: Some(istiod), number, mesh, cacerts, _scheduler: scheduler, _node: node })
+        Ok(Side { name, cluster, istiod: Some(istiod), number, cacerts, _scheduler: scheduler, _node: node })
     }
 
     fn populate(&self, services: &[&str], with_caller: bool) -> anyhow::Result<()> {
@@ -274,7 +268,8 @@ impl Side {
     pub fn control_on(&mut self) -> anyhow::Result<()> {
         if self.istiod.is_none() {
             self.cluster.revive_control()?;
-            self.istiod = Some(Istiod::start(&self.cluster, self.number, &self.mesh, Some(&self.cacerts))?);
+            let istiod = Istiod::start(&self.cluster, self.number, &Config::OfCluster, Some(&self.cacerts))?;
+            self.istiod = Some(istiod);
         }
         Ok(())
     }
