@@ -49,16 +49,15 @@ pub fn watches<'a>(
     zero: tokio::time::Instant,
     stop: &CancellationToken,
 ) -> Vec<Asked> {
-    let mut by_proxies: BTreeMap<(Proxies, Option<String>), (Vec<usize>, Vec<Service>)> = BTreeMap::new();
+    let mut by_proxies: BTreeMap<_, Vec<(usize, Service)>> = BTreeMap::new();
     for (index, watch) in lanes.enumerate() {
         if let Some(watch) = watch {
             let own = matches!(watch.proxies.which, Which::Caller { .. }).then(|| watch.service.primary.clone());
-            let entry = by_proxies.entry((watch.proxies.clone(), own)).or_default();
-            entry.0.push(index);
-            entry.1.push(watch.service.clone());
+            by_proxies.entry((watch.proxies.clone(), own)).or_default().push((index, watch.service.clone()));
         }
     }
-    let start = |((proxies, _), (lanes, services)): ((Proxies, Option<String>), (Vec<usize>, Vec<Service>))| {
+    let start = |proxies: Proxies, watched: Vec<(usize, Service)>| {
+        let (lanes, services): (Vec<_>, Vec<Service>) = watched.into_iter().unzip();
         let (tell, mut said) = mpsc::unbounded_channel();
         tokio::spawn(health::watch(clients.clone(), proxies, services.clone(), tell, stop.clone()));
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -71,7 +70,7 @@ pub fn watches<'a>(
         });
         Asked { lanes, services, heard, listening }
     };
-    by_proxies.into_iter().map(start).collect()
+    by_proxies.into_iter().map(|((proxies, _), watched)| start(proxies, watched)).collect()
 }
 
 fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -103,8 +103,8 @@ mod tests {
     #[test]
     fn a_proxy_does_not_have_what_it_did_not_ask_to_see() {
         let mut world = world(true, false);
-        let caller = world.clusters.get_mut(&name("east")).unwrap().by_key.values_mut();
-        let caller = caller.filter(|o| o["metadata"]["name"] == "caller").next().unwrap();
+        let mut objects = world.clusters.get_mut(&name("east")).unwrap().by_key.values_mut();
+        let caller = objects.find(|o| o["metadata"]["name"] == "caller").unwrap();
         let env = caller.pointer_mut("/spec/containers/0/env").and_then(Value::as_array_mut).unwrap();
         env.push(json!({"name": "ISTIO_META_REQUESTED_NETWORK_VIEW", "value": "east-net"}));
         assert_eq!(reached(&world), [["10.1.0.1:8080 1"]]);
