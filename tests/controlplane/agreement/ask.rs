@@ -66,14 +66,13 @@ impl Asked {
 
 /// Asks for all of them; each is a connection of its own.
 pub fn ask(all: &[Asked]) -> anyhow::Result<Vec<Answer>> {
+    let questions = serde_json::to_vec(all)?;
     let mut command = Command::new(program("xds-client")?);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    let questions = serde_json::to_vec(all)?;
-    let mut stdin = child.stdin.take().context("a pipe to xds-client")?;
-    // It reads everything before it writes anything.
-    stdin.write_all(&questions)?;
-    drop(stdin);
+    // It reads everything before it writes anything. Its own words come before those of a pipe that broke.
+    let told = child.stdin.take().map(|mut pipe| pipe.write_all(&questions));
     let out = child.wait_with_output()?;
     ensure!(out.status.success(), "xds-client: {}", String::from_utf8_lossy(&out.stderr));
+    told.context("a pipe to xds-client")??;
     Ok(serde_json::from_slice(&out.stdout)?)
 }

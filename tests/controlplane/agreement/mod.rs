@@ -12,6 +12,7 @@ mod read;
 mod sent;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -107,8 +108,16 @@ fn side_by_side<T: Send>(clusters: &[Cluster], work: impl Fn(usize, &Cluster) ->
     std::thread::scope(|scope| {
         let work = &work;
         let started: Vec<_> = clusters.iter().enumerate().map(|(i, c)| scope.spawn(move || work(i, c))).collect();
-        started.into_iter().map(|s| s.join().unwrap_or_else(|p| std::panic::resume_unwind(p))).collect()
+        let done = started.into_iter().map(|s| match s.join() {
+            Ok(value) => value,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        done.collect()
     })
+}
+
+fn say(line: &str) {
+    writeln!(std::io::stdout(), "{line}").unwrap();
 }
 
 /// Tells how long each step took.
@@ -116,7 +125,7 @@ struct Steps(Instant);
 
 impl Steps {
     fn done(&self, what: &str) {
-        println!("{:6.1} s: {what}", self.0.elapsed().as_secs_f64());
+        say(&format!("{:6.1} s: {what}", self.0.elapsed().as_secs_f64()));
     }
 }
 
@@ -241,7 +250,7 @@ fn agree(cases: &[Case], world: &World, istiods: &[Istiod]) {
         })
         .collect();
     let (count, facts) = (open.len(), open.iter().map(|v| v.routing.len()).sum::<usize>());
-    println!("{count} viewpoints of {} failovers, {facts} facts", cases.len());
+    say(&format!("{count} viewpoints of {} failovers, {facts} facts", cases.len()));
     assert!(count > 2 * cases.len() && facts > 10 * count, "there is too little to compare");
     let begun = Instant::now();
     loop {
