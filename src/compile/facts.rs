@@ -137,6 +137,12 @@ impl Facts {
         self.selected(cluster, namespace, service).map(|w| w.account.clone()).collect()
     }
 
+    /// The same without what changes by itself: how many Pods are ready.
+    pub fn lasting(mut self) -> Facts {
+        self.workloads.values_mut().flat_map(BTreeMap::values_mut).for_each(|w| w.ready = None);
+        self
+    }
+
     /// How many Pods behind a Service are ready; nothing when nothing known is selected.
     pub fn ready(&self, cluster: &ClusterName, namespace: &str, service: &Service) -> Option<u32> {
         self.selected(cluster, namespace, service).filter_map(|w| w.ready).reduce(u32::saturating_add)

@@ -83,7 +83,10 @@ impl Inputs {
         }
         let documents = DOCUMENTS.iter().flat_map(|kind| home.all(*kind)).map(asked).collect();
         let workloads = home.all(Kind::Workload).map(|w| name(w).to_owned()).collect();
-        Inputs { fleet, documents, site: Site::from_world(&world), workloads }
+        // Policies are translated when something was asked or discovered, not whenever a Pod comes or goes.
+        let site = Site::from_world(&world);
+        let site = Site { facts: site.facts.lasting(), ..site };
+        Inputs { fleet, documents, site, workloads }
     }
 }
 
