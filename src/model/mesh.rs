@@ -3,6 +3,8 @@
 //! Istio: `pilot/pkg/model/service.go` (BuildSubsetKey, BuildDNSSrvSubsetKey), `pkg/spiffe`; federated hosts: Service
 //! Mesh Hub's federation.
 
+use sha2::{Digest, Sha256};
+
 use super::failover::ServiceRef;
 use super::name::ClusterName;
 
@@ -23,6 +25,18 @@ pub fn local_host(namespace: &str, service: &str, domain: &str) -> String {
 /// The host under which other clusters of the fleet reach a cluster's Service.
 pub fn federated_host(cluster: &ClusterName, namespace: &str, service: &str) -> String {
     format!("{service}.{namespace}.svc.{cluster}.global")
+}
+
+/// The name of the Gateway object that lets a host through: its labels, joined by dashes. Istio refuses dots in it, and more
+/// than a DNS label holds (`ValidateGateway`); a longer one is cut and told apart by its hash.
+pub fn gateway_name(host: &str) -> String {
+    const LONGEST: usize = 63;
+    let name = host.replace('.', "-");
+    if name.len() <= LONGEST {
+        return name;
+    }
+    let hash = hex::encode(&Sha256::digest(host.as_bytes())[..4]);
+    format!("{}-{hash}", name[..LONGEST - 9].trim_end_matches('-'))
 }
 
 /// The host of a failover that names none: `NAME.NAMESPACE.global`.
@@ -137,5 +151,12 @@ mod tests {
         assert_eq!(sni(9080, &host), "outbound_.9080_._.reviews.default.svc.kind3.global");
         assert_eq!(local_host("default", "reviews", CLUSTER_DOMAIN), "reviews.default.svc.cluster.local");
         assert_eq!(spiffe("kind3", "default", "bookinfo-reviews"), "spiffe://kind3/ns/default/sa/bookinfo-reviews");
+    }
+
+    #[test]
+    fn a_gateway_is_called_by_a_dns_label_however_long_the_host_is() {
+        assert_eq!(gateway_name("reviews.default.svc.kind3.global"), "reviews-default-svc-kind3-global");
+        let long = |end: &str| gateway_name(&format!("{}.default.svc.{end}.global", "a".repeat(60)));
+        assert!(long("kind2").len() <= 63 && long("kind2") != long("kind3"), "{}", long("kind2"));
     }
 }

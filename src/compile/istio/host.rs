@@ -147,16 +147,11 @@ fn owning(
         resolution: Resolution::Static,
         workload_selector: Some(WorkloadSelector { labels: pods.labels }),
     };
-    let meta = |namespace: &str| Meta::new(host, namespace);
-    objects.put(
-        cluster,
-        Wave::Gateways,
-        meta(backend.service.namespace.as_str()),
-        For::All(&chain.origin.owner),
-        entry,
-    );
+    let meta = Meta::new(host, backend.service.namespace.as_str());
+    objects.put(cluster, Wave::Gateways, meta, For::All(&chain.origin.owner), entry);
     let gateway = passthrough(vec![host.to_string()]);
-    objects.put(cluster, Wave::Gateways, meta(istio.namespace.as_str()), For::All(&chain.origin.owner), gateway);
+    let meta = Meta::new(mesh::gateway_name(host), istio.namespace.as_str());
+    objects.put(cluster, Wave::Gateways, meta, For::All(&chain.origin.owner), gateway);
 }
 
 /// A server of the east-west gateway that passes mutual TLS for these hosts through, by SNI.

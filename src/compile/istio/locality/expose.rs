@@ -41,7 +41,7 @@ fn server(job: &Job<'_>, join: &Join, backend: &Backend, objects: &mut Objects, 
     let (namespace, name) = (join.service.namespace.as_str(), join.service.name.as_str());
     let host = mesh::local_host(namespace, name, &istio.cluster_domain);
     let (named, hosts) = match join.exposure {
-        Exposure::Named => (host.clone(), format!("{namespace}/{host}")),
+        Exposure::Named => (mesh::gateway_name(&host), format!("{namespace}/{host}")),
         Exposure::Wildcard => {
             let all = format!("*.svc.{}", istio.cluster_domain);
             problems.push(open(join, backend, &all));
