@@ -47,30 +47,16 @@ pub fn upstream(
 ) -> Upstream {
     let chosen: Vec<&Instance> = port.instances.iter().filter(|i| selects(subset.labels, &i.labels)).collect();
     let security = Security::of(client, service, port, subset.name, policy);
-    let detection = policy.outlier.as_ref().map(outlier::read);
-    let setting = setting(client, service, policy);
     let reached = network::reached(client, service, port, chosen, &|i| security.is_mesh(client, i));
     let placed = reached.into_iter().map(|i| Placed {
         endpoint: security.endpoint(client, service, port, &i),
         place: i.place,
         labels: i.labels,
     });
-    let near = locality::Client { place: &client.place, labels: &client.labels };
-    let detected = detection.is_some();
-    let levels = locality::levels(placed.collect(), &near, &setting, detected);
     let http2 = port.protocol == Protocol::Http2
         || policy.pool.as_ref().is_some_and(|p| p.at(&["http", "h2UpgradePolicy"]).text() == Some("UPGRADE"));
-    Upstream {
-        levels,
-        breakers: policy.pool.as_ref().map_or(NO_LIMIT, breakers),
-        connect_timeout: connect_timeout(policy),
-        panic_threshold: detection.as_ref().map(|(_, panic)| *panic),
-        outlier: detection.map(|(outlier, _)| outlier),
-        locality_weighted: setting.weighs(detected),
-        balancer: policy.balancer.as_ref().map_or(LEAST_REQUEST, balancer),
-        http2,
-        ..plain(host::cluster(port.number, subset.name, &service.host), object.clone())
-    }
+    let named = plain(host::cluster(port.number, subset.name, &service.host), object.clone());
+    Upstream { http2, ..governed(client, service, policy, placed.collect(), named) }
 }
 
 /// The upstream an east-west gateway passes TLS connections on to: only endpoints that speak Istio's mTLS themselves.
@@ -87,18 +73,24 @@ pub fn passthrough(
     let fitting = port.instances.iter().filter(fits).collect();
     let reached = network::reached(client, service, port, fitting, &|_| true);
     let placed = reached.into_iter().map(|i| Placed { endpoint: bare(&i), place: i.place, labels: i.labels });
+    let named = plain(host::sni(port.number, subset.name, &service.host), object.clone());
+    governed(client, service, policy, placed.collect(), named)
+}
+
+/// An upstream with these endpoints as a policy governs them: priorities, detection, limits, balancing.
+fn governed(client: &Client, service: &Service, policy: &Policy, placed: Vec<Placed>, plain: Upstream) -> Upstream {
     let detection = policy.outlier.as_ref().map(outlier::read);
     let setting = setting(client, service, policy);
     let near = locality::Client { place: &client.place, labels: &client.labels };
     Upstream {
-        levels: locality::levels(placed.collect(), &near, &setting, detection.is_some()),
+        levels: locality::levels(placed, &near, &setting, detection.is_some()),
         locality_weighted: setting.weighs(detection.is_some()),
         breakers: policy.pool.as_ref().map_or(NO_LIMIT, breakers),
         connect_timeout: connect_timeout(policy),
         panic_threshold: detection.as_ref().map(|(_, panic)| *panic),
         outlier: detection.map(|(outlier, _)| outlier),
         balancer: policy.balancer.as_ref().map_or(LEAST_REQUEST, balancer),
-        ..plain(host::sni(port.number, subset.name, &service.host), object.clone())
+        ..plain
     }
 }
 
