@@ -18,7 +18,7 @@ use crate::manifest::World;
 use crate::model::fleet::Cluster;
 use crate::model::problem::{Problem, Severity};
 use crate::report::status::{About, FailoverRow, Layer, failover};
-use crate::routing::istio::{Kind, Mesh, Workload, workloads};
+use crate::routing::istio::{KINDS, Kind, Mesh, Workload, workloads};
 use crate::routing::{Proxy, effective};
 
 /// What must be read of a cluster to know what its sidecars do.
@@ -30,19 +30,7 @@ pub fn wants(ground: &Ground, cluster: &Cluster) -> Vec<Want> {
         on("v1", "ConfigMap").within(istio).named("istio"),
         on("apps/v1", "Deployment").within(istio),
     ];
-    for (version, kind) in [
-        ("v1", "Pod"),
-        ("v1", "Service"),
-        ("discovery.k8s.io/v1", "EndpointSlice"),
-        ("networking.istio.io/v1", "DestinationRule"),
-        ("networking.istio.io/v1", "VirtualService"),
-        ("networking.istio.io/v1", "ServiceEntry"),
-        ("networking.istio.io/v1", "Gateway"),
-        ("networking.istio.io/v1", "WorkloadEntry"),
-        ("networking.istio.io/v1alpha3", "EnvoyFilter"),
-        ("security.istio.io/v1", "PeerAuthentication"),
-        ("security.istio.io/v1", "AuthorizationPolicy"),
-    ] {
+    for (version, kind) in KINDS {
         wants.extend(narrowed(ground, on(version, kind)));
         wants.push(on(version, kind).within(istio));
     }

@@ -63,11 +63,7 @@ pub async fn pod_behind(client: &Client, namespace: &str, selector: &str) -> any
 }
 
 /// The running pods that have a container of this name, in these namespaces (none named: in all), by namespace and name.
-pub async fn pods_with(
-    client: &Client,
-    namespaces: &[String],
-    container: &str,
-) -> anyhow::Result<Vec<(String, String)>> {
+pub async fn pods_with(client: &Client, namespaces: &[String], container: &str) -> anyhow::Result<Vec<Value>> {
     let everywhere = [String::new()];
     let mut found = Vec::new();
     for namespace in if namespaces.is_empty() { &everywhere[..] } else { namespaces } {
@@ -75,14 +71,15 @@ pub async fn pods_with(
             "" => "/api/v1/pods".to_string(),
             namespace => format!("/api/v1/namespaces/{namespace}/pods"),
         };
-        let list = get(client, &path).await?;
-        let running = list["items"].as_array().into_iter().flatten().filter(|p| {
+        let mut list = get(client, &path).await?;
+        let Value::Array(mut pods) = list["items"].take() else { continue };
+        pods.retain(|p| {
             p["status"]["phase"] == "Running" && p["metadata"]["deletionTimestamp"].is_null() && has(p, container)
         });
-        let text = |p: &Value, field: &str| p["metadata"][field].as_str().unwrap_or_default().to_string();
-        found.extend(running.map(|p| (text(p, "namespace"), text(p, "name"))));
+        found.append(&mut pods);
     }
-    found.sort();
+    let text = |p: &Value, field: &str| p["metadata"][field].as_str().unwrap_or_default().to_string();
+    found.sort_by_cached_key(|p| (text(p, "namespace"), text(p, "name")));
     Ok(found)
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use kube::Client;
+use serde_json::Value;
 
 use crate::cluster::{self, PodAddress};
 use crate::envoy::admin::{self, Host};
@@ -37,7 +38,7 @@ pub struct Caller {
 pub struct Callers {
     /// Those that have called it, the busiest first.
     pub callers: Vec<Caller>,
-    /// One that knows the service though nobody has called it yet.
+    /// A sidecar that knows the service though nobody has called it yet; never a gateway.
     pub idle: Option<Caller>,
     /// How many sidecars were asked.
     pub asked: usize,
@@ -53,14 +54,15 @@ pub async fn callers(client: &Client, namespaces: &[String], names: &[String]) -
     let left_out = pods.len().saturating_sub(MOST);
     pods.truncate(MOST);
     let mut found = Callers { asked: pods.len(), left_out, ..Callers::default() };
-    let asking = futures::stream::iter(pods).map(async |(namespace, pod)| {
-        let pod = PodAddress { namespace, pod, port: ADMIN_PORT };
-        let answer = in_time(client, &pod).await;
-        (pod, answer)
+    let asking = futures::stream::iter(pods).map(async |pod| {
+        let text = |field: &str| pod["metadata"][field].as_str().unwrap_or_default().to_string();
+        let address = PodAddress { namespace: text("namespace"), pod: text("name"), port: ADMIN_PORT };
+        let answer = in_time(client, &address).await;
+        (address, is_gateway(&pod), answer)
     });
     let mut answers: Vec<_> = asking.buffer_unordered(AT_ONCE).collect().await;
-    answers.sort_by(|(a, _), (b, _)| (&a.namespace, &a.pod).cmp(&(&b.namespace, &b.pod)));
-    for (pod, answer) in answers {
+    answers.sort_by(|(a, ..), (b, ..)| (&a.namespace, &a.pod).cmp(&(&b.namespace, &b.pod)));
+    for (pod, gateway, answer) in answers {
         match answer {
             Ok(hosts) => {
                 let mine = || hosts.iter().filter(|h| names.contains(&h.cluster));
@@ -69,7 +71,7 @@ pub async fn callers(client: &Client, namespaces: &[String], names: &[String]) -
                 let caller = Caller { pod, requests, hosts };
                 if requests > 0 {
                     found.callers.push(caller);
-                } else if known && found.idle.is_none() {
+                } else if known && !gateway && found.idle.is_none() {
                     found.idle = Some(caller);
                 }
             }
@@ -78,6 +80,14 @@ pub async fn callers(client: &Client, namespaces: &[String], names: &[String]) -
     }
     found.callers.sort_by_key(|c| std::cmp::Reverse(c.requests));
     Ok(found)
+}
+
+/// A gateway's Envoy knows every service, and may be asked to see its own network alone: what it would do with a call that
+/// nobody sends it says nothing of the callers.
+fn is_gateway(pod: &Value) -> bool {
+    let containers = pod["spec"]["containers"].as_array().into_iter().flatten();
+    let proxies = containers.filter(|c| c["name"] == SIDECAR);
+    proxies.flat_map(|c| c["args"].as_array().into_iter().flatten()).any(|a| a == "router")
 }
 
 async fn in_time(client: &Client, pod: &PodAddress) -> anyhow::Result<Vec<Host>> {

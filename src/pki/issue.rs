@@ -124,7 +124,9 @@ pub(super) fn signer(root: &Issued) -> Result<Facts, Error> {
 }
 
 fn params(common: &str, now: Timestamp, days: u32, serial: Serial) -> Result<CertificateParams, Error> {
-    let mut params = params_until(now, now + SignedDuration::from_hours(24 * i64::from(days)), serial)?;
+    // The days are those of the whole validity: it begins a little before now, so that it ends a little before the last day does.
+    let end = now - BACKDATE + SignedDuration::from_hours(24 * i64::from(days));
+    let mut params = params_until(now, end, serial)?;
     let mut name = DistinguishedName::new();
     name.push(DnType::CommonName, common);
     params.distinguished_name = name;

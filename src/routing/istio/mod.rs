@@ -43,6 +43,7 @@ use virtual_host::Virtual;
 
 pub use mesh_config::{KEY as MESH_KEY, MeshConfig, NAME as MESH_CONFIG, ROOT_NAMESPACE};
 pub use place::Place;
+pub use scene::KINDS;
 pub use topology::NETWORK;
 pub use workload::{INNER_ADDRESS, Kind, PROXY_CONTAINER, Workload, workloads};
 

@@ -38,6 +38,22 @@ const READ: [(&str, &str); 9] = [
     (SECURITY, "AuthorizationPolicy"),
 ];
 
+/// What is worth reading of a cluster's applications and of its mesh's own namespace, as API versions and kinds. Namespaces,
+/// nodes, remote secrets and the mesh's settings are read beside them.
+pub const KINDS: [(&str, &str); 11] = [
+    ("v1", "Pod"),
+    ("v1", "Service"),
+    ("discovery.k8s.io/v1", "EndpointSlice"),
+    ("networking.istio.io/v1", "DestinationRule"),
+    ("networking.istio.io/v1", "VirtualService"),
+    ("networking.istio.io/v1", "ServiceEntry"),
+    ("networking.istio.io/v1", "Gateway"),
+    ("networking.istio.io/v1", "WorkloadEntry"),
+    ("networking.istio.io/v1alpha3", "EnvoyFilter"),
+    ("security.istio.io/v1", "PeerAuthentication"),
+    ("security.istio.io/v1", "AuthorizationPolicy"),
+];
+
 /// One object.
 #[derive(Clone, Copy)]
 pub struct Object<'a> {

@@ -22,6 +22,14 @@ pub fn cluster(i: usize) -> String {
     format!("c{i}")
 }
 
+/// The prefixes of failovers that a text holds.
+pub fn prefixes(text: &str) -> Vec<&str> {
+    let starts = text.match_indices('f').map(|(at, _)| at);
+    let starts = starts.filter(|at| !text[..*at].ends_with(|c: char| c.is_ascii_alphanumeric()));
+    let words = starts.filter_map(|at| text.get(at..at + 5));
+    words.filter(|w| w.ends_with('-') && w[1..4].bytes().all(|b| b.is_ascii_digit())).collect()
+}
+
 /// One cluster's part in a failover.
 struct Member {
     cluster: usize,

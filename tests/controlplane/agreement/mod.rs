@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use failctl::cluster::{Clients, Want, observe};
 use failctl::manifest::{Objects, World};
 use failctl::model::name::ClusterName;
-use failctl::routing::istio::{Kind, Mesh, Workload, workloads};
+use failctl::routing::istio::{KINDS, Kind, Mesh, Workload, workloads};
 use failctl::sandbox::address::Block;
 use futures::StreamExt;
 use kube::Client;
@@ -42,23 +42,8 @@ const SHOWN: usize = 60;
 /// Writes under way at a time on each cluster.
 const WIDTH: usize = 16;
 
-/// What `routing` reads.
-const KINDS: [(&str, &str); 14] = [
-    ("v1", "Namespace"),
-    ("v1", "Node"),
-    ("v1", "Pod"),
-    ("v1", "Service"),
-    ("v1", "ConfigMap"),
-    ("v1", "Secret"),
-    ("discovery.k8s.io/v1", "EndpointSlice"),
-    ("networking.istio.io/v1", "DestinationRule"),
-    ("networking.istio.io/v1", "VirtualService"),
-    ("networking.istio.io/v1", "ServiceEntry"),
-    ("networking.istio.io/v1", "Gateway"),
-    ("networking.istio.io/v1", "WorkloadEntry"),
-    ("networking.istio.io/v1alpha3", "EnvoyFilter"),
-    ("security.istio.io/v1", "PeerAuthentication"),
-];
+/// What `routing` reads beside [`KINDS`].
+const BESIDE: [(&str, &str); 4] = [("v1", "Namespace"), ("v1", "Node"), ("v1", "ConfigMap"), ("v1", "Secret")];
 
 fn cases() -> Vec<Case> {
     let number =
@@ -182,7 +167,7 @@ async fn look(clusters: &[Cluster]) -> World {
     let mut world = World::default();
     for (i, c) in clusters.iter().enumerate() {
         let clients = Clients::new([(name(i), cluster(i))], c.kubeconfig(&cluster(i))).unwrap();
-        let wants: Vec<Want> = KINDS.iter().map(|(version, kind)| Want::all(version, kind)).collect();
+        let wants: Vec<Want> = BESIDE.iter().chain(&KINDS).map(|(version, kind)| Want::all(version, kind)).collect();
         let found = observe(&clients, &wants).await;
         for (name, objects) in found.clusters {
             assert_eq!(objects.unreachable, None, "{name}");
@@ -196,23 +181,30 @@ fn name(i: usize) -> ClusterName {
     ClusterName::new(cluster(i)).unwrap()
 }
 
-/// The part of the world that is about one failover: what is in its namespaces, and what in shared ones carries its name or
-/// nobody's.
-fn part(world: &World, case: &Case, others: &[String]) -> World {
-    let (own, mine) = (case.prefix(), case.namespaces());
-    let belongs = |key: &failctl::manifest::ObjectKey, body: &Value| match key.namespace.as_deref() {
-        Some(namespace) if mine.iter().any(|n| n == namespace) => true,
-        Some(namespace) if others.iter().any(|o| namespace.starts_with(o.as_str())) => false,
-        _ => {
-            let text = body.to_string();
-            text.contains(&own) || !others.iter().any(|o| text.contains(o.as_str()))
+/// The parts of the world that are about one failover each, by its prefix: what is in its namespaces, and what in shared ones
+/// carries its name or nobody's.
+fn parts(world: &World, cases: &[Case]) -> BTreeMap<String, World> {
+    let mut parts: BTreeMap<String, World> = cases.iter().map(|case| (case.prefix(), World::default())).collect();
+    for (cluster, objects) in &world.clusters {
+        for part in parts.values_mut() {
+            part.clusters.insert(cluster.clone(), Objects::default());
         }
-    };
-    let narrow = |objects: &Objects| {
-        let kept = objects.by_key.iter().filter(|(k, v)| belongs(k, v)).map(|(k, v)| (k.clone(), v.clone()));
-        Objects { by_key: kept.collect(), ..Objects::default() }
-    };
-    World { clusters: world.clusters.iter().map(|(c, o)| (c.clone(), narrow(o))).collect() }
+        for (key, body) in &objects.by_key {
+            let home: Vec<&str> = key.namespace.as_deref().map(fleet::prefixes).unwrap_or_default();
+            let mut said = body.clone();
+            // It is made of letters and digits by chance.
+            said["metadata"]["uid"].take();
+            let text = said.to_string();
+            let named = if home.is_empty() { fleet::prefixes(&text) } else { home };
+            for (prefix, part) in &mut parts {
+                if named.is_empty() || named.contains(&prefix.as_str()) {
+                    let objects = part.clusters.get_mut(cluster).unwrap();
+                    objects.by_key.insert(key.clone(), body.clone());
+                }
+            }
+        }
+    }
+    parts
 }
 
 /// One proxy of one failover.
@@ -223,15 +215,14 @@ struct Viewpoint<'c> {
     routing: facts::Facts,
 }
 
-fn viewpoints<'c>(world: &World, case: &'c Case, others: &[String]) -> Vec<Viewpoint<'c>> {
-    let part = part(world, case, others);
+fn viewpoints<'c>(part: &World, case: &'c Case) -> Vec<Viewpoint<'c>> {
     let mut all = Vec::new();
     for i in case.clusters() {
         let cluster = name(i);
-        let mesh = Mesh::read(&part, &cluster);
+        let mesh = Mesh::read(part, &cluster);
         // One server of a Service speaks for all.
         let wanted = |w: &Workload| w.kind == Kind::Router || w.name == "caller" || w.name.ends_with("-0");
-        for workload in workloads(&part, &cluster).into_iter().filter(wanted) {
+        for workload in workloads(part, &cluster).into_iter().filter(wanted) {
             let routing = read::facts(&mesh.proxy(&workload), &case.prefix());
             all.push(Viewpoint { case, cluster: i, workload, routing });
         }
@@ -241,14 +232,9 @@ fn viewpoints<'c>(world: &World, case: &'c Case, others: &[String]) -> Vec<Viewp
 
 /// Asks until istiod and `routing` agree about everybody, or patience ends.
 fn agree(cases: &[Case], world: &World, istiods: &[Istiod]) {
-    let prefixes: Vec<String> = cases.iter().map(Case::prefix).collect();
-    let mut open: Vec<Viewpoint> = cases
-        .iter()
-        .flat_map(|case| {
-            let others: Vec<String> = prefixes.iter().filter(|p| **p != case.prefix()).cloned().collect();
-            viewpoints(world, case, &others)
-        })
-        .collect();
+    let parts = parts(world, cases);
+    let mut open: Vec<Viewpoint> = cases.iter().flat_map(|case| viewpoints(&parts[&case.prefix()], case)).collect();
+    drop(parts);
     let (count, facts) = (open.len(), open.iter().map(|v| v.routing.len()).sum::<usize>());
     say(&format!("{count} viewpoints of {} failovers, {facts} facts", cases.len()));
     assert!(count > 2 * cases.len() && facts > 10 * count, "there is too little to compare");

@@ -22,8 +22,10 @@ use crate::kit::process::{Process, Program};
 use crate::kit::{net, program};
 use crate::support;
 
-/// The clusters, the one with the caller first.
+/// The clusters, the one whose caller is loaded first.
 pub const CLUSTERS: [&str; 2] = ["east", "west"];
+/// Where their callers listen: the clusters share one network.
+const LOOPBACK: [&str; 2] = ["127.0.0.1", "127.0.0.2"];
 /// What a cluster's own controllers must do.
 const CONTROLLERS: [&str; 3] = ["*", "-node-ipam-controller", "-service-lb-controller"];
 /// Patience for what takes seconds on a quiet machine.
@@ -43,9 +45,9 @@ pub struct Side {
     _node: Process,
 }
 
-/// Where the caller's sidecar takes requests of its programs.
+/// Where the sidecar of the first cluster's caller takes requests of its programs.
 pub fn caller() -> String {
-    format!("http://127.0.0.1:{PORT}/")
+    format!("http://{}:{PORT}/", LOOPBACK[0])
 }
 
 /// Both.
@@ -85,8 +87,8 @@ impl Lab {
             let side = Side::start(u16::try_from(number)?, cluster, dir, envoy)?;
             lab.sides.push(Arc::new(Mutex::new(side)));
         }
-        for (number, side) in lab.sides.iter().enumerate() {
-            lock(side).populate(services, number == 0)?;
+        for side in &lab.sides {
+            lock(side).populate(services)?;
         }
         for side in &lab.sides {
             lock(side).ready()?;
@@ -224,13 +226,11 @@ impl Side {
         Ok(Side { name, cluster, istiod: Some(istiod), number, cacerts, _scheduler: scheduler, _node: node })
     }
 
-    fn populate(&self, services: &[&str], with_caller: bool) -> anyhow::Result<()> {
+    fn populate(&self, services: &[&str]) -> anyhow::Result<()> {
         let site = site(self.number);
         let mut all = site.gateway();
         all.extend(site.servers(services));
-        if with_caller {
-            all.extend(site.caller());
-        }
+        all.extend(site.caller());
         let text: Vec<String> = all.iter().map(Value::to_string).collect();
         self.cluster.kubectl_apply("objects.yaml", &text.join("\n---\n"))
     }
@@ -283,7 +283,7 @@ fn site(number: u16) -> Site<'static> {
     const DISCOVERY: [&str; 2] = ["istiod.istio-system.svc:20002", "istiod.istio-system.svc:20102"];
     debug_assert!(DISCOVERY[0].starts_with(NAME));
     let at = usize::from(number);
-    Site { name: CLUSTERS[at], discovery: DISCOVERY[at], gateway_port: 15543 + 100 * number }
+    Site { name: CLUSTERS[at], discovery: DISCOVERY[at], gateway_port: 15543 + 100 * number, loopback: LOOPBACK[at] }
 }
 
 /// The Secret `cacerts` as a folder: what a kubelet mounts for istiod.

@@ -10,6 +10,8 @@ pub struct Site<'a> {
     pub discovery: &'a str,
     /// The port of its gateway's Pod: gateways listen on every address, and the clusters share one network.
     pub gateway_port: u16,
+    /// The loopback address at which its caller's programs find their sidecar.
+    pub loopback: &'a str,
 }
 
 /// The namespace of the services.
@@ -104,7 +106,7 @@ impl Site<'_> {
             json!({"apiVersion": "networking.istio.io/v1", "kind": "Sidecar",
                 "metadata": {"name": app, "namespace": NAMESPACE},
                 "spec": {"workloadSelector": {"labels": {"app": app}},
-                    "egress": [{"port": {"number": PORT, "protocol": "HTTP", "name": "http"}, "bind": "127.0.0.1",
+                    "egress": [{"port": {"number": PORT, "protocol": "HTTP", "name": "http"}, "bind": self.loopback,
                         "hosts": ["*/*"]}]}}),
         ]
     }
@@ -119,7 +121,9 @@ impl Site<'_> {
         let plain = |name: &str, value: &str| json!({"name": name, "value": value});
         let config = json!({"discoveryAddress": self.discovery}).to_string();
         let network = self.network();
-        json!({
+        // A gateway sees its own network's endpoints alone: two of them never pass a call on to each other.
+        let view = (role == "router").then(|| plain("ISTIO_META_REQUESTED_NETWORK_VIEW", &network));
+        let mut proxy = json!({
             "name": "istio-proxy", "image": "docker.io/istio/proxyv2:1.31.0",
             "args": ["proxy", role, "--domain", "$(POD_NAMESPACE).svc.cluster.local", "--proxyLogLevel=warning",
                 "--proxyComponentLogLevel=misc:error", "--log_output_level=default:info"],
@@ -138,7 +142,9 @@ impl Site<'_> {
                 "timeoutSeconds": 3, "failureThreshold": 4},
             "startupProbe": {"httpGet": {"path": "/healthz/ready", "port": 15021}, "periodSeconds": 1,
                 "timeoutSeconds": 3, "failureThreshold": 600},
-        })
+        });
+        proxy["env"].as_array_mut().unwrap().extend(view);
+        proxy
     }
 }
 
