@@ -7,6 +7,7 @@ mod agreement;
 mod applies;
 mod coming_up;
 mod dice;
+mod gloo_guide;
 mod ground;
 mod kit;
 mod lab;
@@ -24,7 +25,11 @@ mod apply;
 mod delete;
 #[path = "../it/diff.rs"]
 mod diff;
+#[path = "../it/guide.rs"]
+mod guide;
 #[path = "../it/kubectl/mod.rs"]
 mod kubectl;
 #[path = "../it/support/mod.rs"]
 mod support;
+#[path = "../it/typist.rs"]
+mod typist;
