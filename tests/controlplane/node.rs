@@ -1,6 +1,6 @@
 //! The sandbox's node under a real API server, with real controllers and scheduler: a whole cluster without containers.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -101,15 +101,19 @@ fn wait_for(what: &str, test: impl Fn() -> bool) {
     }
 }
 
-#[test]
-fn the_guides_deployment_runs_under_a_real_control_plane() {
-    // Fetched outside if need be: there is no network inside.
+/// What must be there before a test enters its own network, where nothing can be fetched: the Envoy.
+fn provisions() -> PathBuf {
     let found = net::apart(|| net::runtime().block_on(find(&Places::of_environment(None), &mut |_| ())));
-    let envoy = found.unwrap_or_else(|e| panic!("{e}")).path;
     for name in ["kube-apiserver", "kube-scheduler"] {
         program(name).unwrap();
     }
     support::kubectl();
+    found.unwrap_or_else(|e| panic!("{e}")).path
+}
+
+#[test]
+fn the_guides_deployment_runs_under_a_real_control_plane() {
+    let envoy = provisions();
     inside(|dir| {
         let lab = Lab::start(dir, &envoy).unwrap_or_else(|e| panic!("{e:#}"));
         lab.says(&["apply", "-f", &guide(dir)]);
@@ -147,6 +151,44 @@ fn the_guides_deployment_runs_under_a_real_control_plane() {
         lab.says(&["delete", "deploy/echo-blue", "--wait=true", "--timeout=60s"]);
         lab.until(&["get", "pods", "-o", "name"], str::is_empty);
         wait_for("nobody answers any more", || net::get(&format!("http://{ip}:10000/")).is_none());
+    });
+}
+
+#[test]
+fn bookinfo_runs_under_a_real_control_plane() {
+    let envoy = provisions();
+    inside(|dir| {
+        let lab = Lab::start(dir, &envoy).unwrap_or_else(|e| panic!("{e:#}"));
+        let sample = Command::new(support::failctl()).args(["sandbox", "sample", "bookinfo"]).output().unwrap();
+        let file = dir.join("bookinfo.yaml");
+        std::fs::write(&file, sample.stdout).unwrap();
+        lab.says(&["apply", "-f", &file.display().to_string()]);
+        let deployments = ["details-v1", "ratings-v1", "reviews-v1", "reviews-v2", "reviews-v3", "productpage-v1"];
+        let rolled_out = |name: &str| lab.says(&["rollout", "status", &format!("deploy/{name}"), "--timeout=90s"]);
+        deployments.iter().for_each(|name| drop(rolled_out(name)));
+        let slices = ["get", "endpointslices", "-l", "kubernetes.io/service-name=reviews", "-o"];
+        let address = [&slices[..], &["jsonpath={.items[*].endpoints[*].addresses[0]}"]].concat();
+        lab.until(&address, |said| said.split(' ').count() == 3);
+
+        // Nobody resolves the names of Services here: its programs are told addresses, as their variables allow.
+        let ip = |app: &str| lab.says(&["get", "pod", "-l", app, "-o", "jsonpath={.items[0].status.podIP}"]);
+        let tell = |deployment: &str, variables: &[String]| {
+            let to = format!("deploy/{deployment}");
+            let line: Vec<&str> = ["set", "env", &to].into_iter().chain(variables.iter().map(String::as_str)).collect();
+            lab.says(&line);
+            rolled_out(deployment);
+        };
+        tell("reviews-v3", &[format!("RATINGS_HOSTNAME={}", ip("app=ratings"))]);
+        lab.until(&["get", "pods", "-l", "app=reviews,version=v3", "-o", "name"], |said| said.lines().count() == 1);
+        let (details, reviews) = (ip("app=details"), ip("app=reviews,version=v3"));
+        tell("productpage-v1", &[format!("DETAILS_HOSTNAME={details}"), format!("REVIEWS_HOSTNAME={reviews}")]);
+        lab.until(&["get", "pods", "-l", "app=productpage", "-o", "name"], |said| said.lines().count() == 1);
+        let page = format!("http://{}:9080", ip("app=productpage"));
+        let shown = format!("{page}/productpage");
+        wait_for("the page shows the third version's reviews", || asks(&shown, "color: red"));
+        lab.says(&["scale", "deploy/ratings-v1", "--replicas=0"]);
+        wait_for("the stars go with the ratings", || !asks(&shown, "color: red"));
+        assert!(asks(&shown, "Reviewer1"), "the reviews are there still");
     });
 }
 
