@@ -1,7 +1,7 @@
 //! Istio, two ways: one aggregate cluster per failover, and other clusters as further endpoints of a Service's own name.
 //! What comes in: an intent, a fleet, a site. What goes out: manifests, and problems about what a mesh cannot express.
 //! The first design is Service Mesh Hub's with the repairs that later releases and measurements asked for
-//! (docs/istio-aggregate.md), the second is in [`locality`] (docs/istio-locality.md).
+//! (docs/targets/istio-aggregate.md), the second is in [`locality`] (docs/targets/istio-transparent.md).
 //! May not know: clusters, files, who asked.
 
 mod chain;

@@ -1,7 +1,7 @@
 //! Istio, transparently: a Service that several clusters answer under its own name. What comes in: joins. What goes out:
 //! in each cluster of callers a ServiceEntry with the other clusters' gateways as endpoints, a DestinationRule that puts
 //! them in order, and a Service where there is none; in each cluster that answers, a server that lets the host through.
-//! docs/istio-locality.md gives every field its reason. May not know: clusters, files, who asked.
+//! docs/targets/istio-transparent.md gives every field its reason. May not know: clusters, files, who asked.
 
 mod entry;
 mod expose;
