@@ -103,3 +103,21 @@ pub async fn hosts(client: &Client, admin_port: &PodAddress) -> anyhow::Result<V
     anyhow::ensure!(status == 200, "{path}: status {status}");
     Ok(admin::hosts(&body)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_pod_whose_proxy_is_a_router_is_a_gateway_and_a_sidecar_is_none() {
+        let pod = |role: &str| {
+            json!({"spec": {"containers": [{"name": "app", "args": ["router"]},
+            {"name": SIDECAR, "args": ["proxy", role, "--domain", "default.svc.cluster.local"]}]}})
+        };
+        assert!(is_gateway(&pod("router")));
+        assert!(!is_gateway(&pod("sidecar")));
+        assert!(!is_gateway(&json!({"spec": {"containers": [{"name": "app"}]}})));
+    }
+}
