@@ -1,7 +1,6 @@
 //! All stories of the demo: played side by side, each by a failctl of its own in a sandbox of its own, and told one after
 //! the other. While one measures, the next brings its clusters up. No command itself.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -65,14 +64,10 @@ async fn play(args: &Args, stories: &[Story], ctx: &Ctx, turns: &Path) -> Result
     let envoy = demo_stage::envoy(&ctx.ui, args.envoy.clone()).await?;
     let executable = std::env::current_exe().map_err(|e| Failure::new(Exit::Internal, e))?;
     let keeper = Keeper::new(&executable).map_err(|e| Failure::new(Exit::Internal, e))?;
-    // Who begins last ends last: the longest story begins first.
-    let mut order: Vec<usize> = (0..stories.len()).collect();
-    order.sort_by_key(|i| stories[*i] != Story::Layers);
-    let mut plays = BTreeMap::new();
-    for i in order {
-        plays.insert(i, Play::start(&keeper, &executable, line(stories[i], args, ctx, &envoy, turns)).await?);
+    let mut plays = Vec::new();
+    for story in stories {
+        plays.push(Play::start(&keeper, &executable, line(*story, args, ctx, &envoy, turns)).await?);
     }
-    let mut plays: Vec<Play> = plays.into_values().collect();
     let told = async {
         let mut ended = Vec::new();
         for (story, play) in stories.iter().zip(&mut plays) {
