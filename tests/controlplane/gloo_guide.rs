@@ -17,18 +17,15 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::guide;
-use crate::kit::cluster::{Cluster, Plan, start_all};
+use crate::kit::cluster::{CONTROLLERS, Cluster, Plan, start_all};
 use crate::kit::namespace::inside;
 use crate::kit::process::{Process, Program};
-use crate::kit::{net, program};
-use crate::lab;
+use crate::kit::{self, net};
 use crate::support;
 use crate::typist::Typist;
 
 /// Names and contexts, as the guide has them; the first manages Federation.
 const CLUSTERS: [(&str, &str); 2] = [("local", "gloo-fed"), ("remote", "gloo-fed-2")];
-/// All but those that need a cloud.
-const CONTROLLERS: [&str; 3] = ["*", "-node-ipam-controller", "-service-lb-controller"];
 
 /// A cluster whose Pods run.
 struct Site {
@@ -42,9 +39,7 @@ impl Site {
     async fn start(number: usize, cluster: Cluster, envoy: &Path) -> anyhow::Result<Site> {
         let dir = &cluster.plan.dir;
         let kubeconfig = format!("--kubeconfig={}", cluster.kubeconfig_path().display());
-        let bind = format!("--bind-address={}", cluster.plan.at.api().ip());
-        let flags = [kubeconfig.clone(), "--leader-elect=false".into(), bind];
-        let scheduler = Program::new("kube-scheduler", program("kube-scheduler")?, dir, &flags).start()?;
+        let scheduler = cluster.start_scheduler()?;
         let flags = [
             "sandbox".into(),
             "node".into(),
@@ -147,12 +142,12 @@ fn with_guide(dir: &Path, envoy: &Path, test: impl AsyncFnOnce(&Typist)) {
 
 #[test]
 fn the_guide_typed_at_real_api_servers_shows_blue_then_green_then_blue_and_cleans_up() {
-    let envoy = lab::provisions();
+    let envoy = kit::provisions(&[]);
     inside(|dir| with_guide(dir, &envoy, guide::in_order));
 }
 
 #[test]
 fn every_object_edited_with_kubectl_changes_the_traffic_on_real_api_servers_too() {
-    let envoy = lab::provisions();
+    let envoy = kit::provisions(&[]);
     inside(|dir| with_guide(dir, &envoy, guide::edited));
 }

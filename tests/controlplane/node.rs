@@ -1,16 +1,15 @@
 //! The sandbox's node under a real API server, with real controllers and scheduler: a whole cluster without containers.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use failctl::sandbox::address::Block;
-use failctl::sandbox::envoy_binary::{Places, find};
 
-use crate::kit::cluster::{Cluster, Plan};
+use crate::kit::cluster::{CONTROLLERS, Cluster, Plan};
 use crate::kit::namespace::inside;
 use crate::kit::process::{Process, Program};
-use crate::kit::{net, program};
+use crate::kit::{self, net};
 use crate::support;
 
 /// The node's address and its pods': local inside, and no loopback addresses, which EndpointSlices refuse.
@@ -27,17 +26,10 @@ struct Lab {
 impl Lab {
     fn start(dir: &Path, envoy: &Path) -> anyhow::Result<Lab> {
         let at = Block { second: 77 }.cluster(0).expect("a block has a first cluster");
-        let cluster =
-            Plan::new("real", at, dir).with_controllers(&["*", "-node-ipam-controller", "-service-lb-controller"]);
+        let cluster = Plan::new("real", at, dir).with_controllers(&CONTROLLERS);
         let cluster = cluster.start()?;
         let kubeconfig = cluster.kubeconfig_path().display().to_string();
-        let flags = [
-            format!("--kubeconfig={kubeconfig}"),
-            "--leader-elect=false".into(),
-            format!("--bind-address={}", at.api().ip()),
-        ];
-        let scheduler =
-            Program::new("kube-scheduler", program("kube-scheduler")?, &cluster.plan.dir, &flags).start()?;
+        let scheduler = cluster.start_scheduler()?;
         let args =
             ["sandbox", "node", "--kubeconfig", &kubeconfig, "--node-name", "n1", "--address", NODE, "--pods", PODS];
         let mut node = Program::new("node", support::failctl(), &cluster.plan.dir, &args.map(String::from));
@@ -101,19 +93,9 @@ fn wait_for(what: &str, test: impl Fn() -> bool) {
     }
 }
 
-/// What must be there before a test enters its own network, where nothing can be fetched: the Envoy.
-fn provisions() -> PathBuf {
-    let found = net::apart(|| net::runtime().block_on(find(&Places::of_environment(None), &mut |_| ())));
-    for name in ["kube-apiserver", "kube-scheduler"] {
-        program(name).unwrap();
-    }
-    support::kubectl();
-    found.unwrap_or_else(|e| panic!("{e}")).path
-}
-
 #[test]
 fn the_guides_deployment_runs_under_a_real_control_plane() {
-    let envoy = provisions();
+    let envoy = kit::provisions(&[]);
     inside(|dir| {
         let lab = Lab::start(dir, &envoy).unwrap_or_else(|e| panic!("{e:#}"));
         lab.says(&["apply", "-f", &guide(dir)]);
@@ -156,7 +138,7 @@ fn the_guides_deployment_runs_under_a_real_control_plane() {
 
 #[test]
 fn bookinfo_runs_under_a_real_control_plane() {
-    let envoy = provisions();
+    let envoy = kit::provisions(&[]);
     inside(|dir| {
         let lab = Lab::start(dir, &envoy).unwrap_or_else(|e| panic!("{e:#}"));
         let sample = Command::new(support::failctl()).args(["sandbox", "sample", "bookinfo"]).output().unwrap();

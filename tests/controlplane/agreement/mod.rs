@@ -191,10 +191,7 @@ fn parts(world: &World, cases: &[Case]) -> BTreeMap<String, World> {
         }
         for (key, body) in &objects.by_key {
             let home: Vec<&str> = key.namespace.as_deref().map(fleet::prefixes).unwrap_or_default();
-            let mut said = body.clone();
-            // It is made of letters and digits by chance.
-            said["metadata"]["uid"].take();
-            let text = said.to_string();
+            let text = if home.is_empty() { unmarked(body) } else { String::new() };
             let named = if home.is_empty() { fleet::prefixes(&text) } else { home };
             for (prefix, part) in &mut parts {
                 if named.is_empty() || named.contains(&prefix.as_str()) {
@@ -205,6 +202,13 @@ fn parts(world: &World, cases: &[Case]) -> BTreeMap<String, World> {
         }
     }
     parts
+}
+
+/// An object's text without its uid, which is made of letters and digits by chance.
+fn unmarked(body: &Value) -> String {
+    let mut body = body.clone();
+    body["metadata"]["uid"].take();
+    body.to_string()
 }
 
 /// One proxy of one failover.

@@ -21,6 +21,9 @@ use super::{net, program};
 /// The port of controller managers.
 const CONTROLLERS_PORT: u16 = 10257;
 
+/// All controllers but those that need a cloud: with a scheduler and a node, Pods run.
+pub const CONTROLLERS: [&str; 3] = ["*", "-node-ipam-controller", "-service-lb-controller"];
+
 /// What is made of a cluster.
 #[derive(Clone)]
 pub struct Plan {
@@ -97,6 +100,16 @@ impl Cluster {
             cluster.start_controllers()?;
         }
         Ok(cluster)
+    }
+
+    /// Starts a scheduler for it; it ends when it is dropped.
+    pub fn start_scheduler(&self) -> anyhow::Result<Process> {
+        let flags = [
+            format!("--kubeconfig={}", self.kubeconfig_path().display()),
+            "--leader-elect=false".into(),
+            format!("--bind-address={}", self.plan.at.api().ip()),
+        ];
+        Program::new("kube-scheduler", program("kube-scheduler")?, &self.plan.dir, &flags).start()
     }
 
     /// Kills the API server and the controllers, as a lost control plane does; what is stored stays.

@@ -19,6 +19,7 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
 use anyhow::{Context, ensure};
+use failctl::sandbox::envoy_binary::{Places, find};
 
 /// Programs of a module are built together.
 const SETS: [&[&str]; 2] =
@@ -34,6 +35,20 @@ pub fn program(name: &str) -> anyhow::Result<PathBuf> {
         built.extend(set.into_iter().map(|one| (one.to_string(), folder.join(one))));
     }
     built.get(name).cloned().with_context(|| format!("{name} was not built"))
+}
+
+/// What must be there before a test with Pods enters its own network, where nothing can be fetched: an API server, a scheduler,
+/// these programs, kubectl, and the Envoy, which is returned.
+///
+/// # Panics
+/// When something cannot be had.
+pub fn provisions(more: &[&str]) -> PathBuf {
+    let found = net::apart(|| net::runtime().block_on(find(&Places::of_environment(None), &mut |_| ())));
+    for name in ["kube-apiserver", "kube-scheduler"].iter().chain(more) {
+        program(name).unwrap_or_else(|e| panic!("{e:#}"));
+    }
+    crate::support::kubectl();
+    found.unwrap_or_else(|e| panic!("{e}")).path
 }
 
 fn build(what: &[&str]) -> anyhow::Result<PathBuf> {

@@ -12,22 +12,19 @@ use anyhow::{Context, bail, ensure};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use failctl::sandbox::address::Block;
-use failctl::sandbox::envoy_binary::{Places, find};
 use serde_json::{Value, json};
 
 use self::objects::{NAMESPACE, PORT, Site};
-use crate::kit::cluster::{Cluster, Plan, start_all};
+use crate::kit::cluster::{CONTROLLERS, Cluster, Plan, start_all};
 use crate::kit::istiod::{Config, Istiod, NAME, prepare};
 use crate::kit::process::{Process, Program};
-use crate::kit::{net, program};
+use crate::kit::{self, program};
 use crate::support;
 
 /// The clusters, the one whose caller is loaded first.
 pub const CLUSTERS: [&str; 2] = ["east", "west"];
 /// Where their callers listen: the clusters share one network.
 const LOOPBACK: [&str; 2] = ["127.0.0.1", "127.0.0.2"];
-/// What a cluster's own controllers must do.
-const CONTROLLERS: [&str; 3] = ["*", "-node-ipam-controller", "-service-lb-controller"];
 /// Patience for what takes seconds on a quiet machine.
 const SOON: Duration = Duration::from_secs(180);
 
@@ -58,14 +55,9 @@ pub struct Lab {
     pub dir: PathBuf,
 }
 
-/// What must be there before a test enters its own network, where nothing can be fetched: the Envoy.
+/// What a test needs before it enters its own network; the Envoy is returned.
 pub fn provisions() -> PathBuf {
-    let found = net::apart(|| net::runtime().block_on(find(&Places::of_environment(None), &mut |_| ())));
-    for name in ["kube-apiserver", "kube-scheduler", "pilot-discovery", "pilot-agent", "istio"] {
-        program(name).unwrap_or_else(|e| panic!("{e:#}"));
-    }
-    support::kubectl();
-    found.unwrap_or_else(|e| panic!("{e}")).path
+    kit::provisions(&["pilot-discovery", "pilot-agent", "istio"])
 }
 
 impl Lab {
@@ -198,13 +190,7 @@ impl Side {
         let cacerts = mounted(&cluster)?;
         let istiod = Istiod::start(&cluster, number, &Config::OfCluster, Some(&cacerts))?;
         let kubeconfig = cluster.kubeconfig_path().display().to_string();
-        let flags = [
-            format!("--kubeconfig={kubeconfig}"),
-            "--leader-elect=false".into(),
-            format!("--bind-address={}", cluster.plan.at.api().ip()),
-        ];
-        let scheduler =
-            Program::new("kube-scheduler", program("kube-scheduler")?, &cluster.plan.dir, &flags).start()?;
+        let scheduler = cluster.start_scheduler()?;
         let template = program("istio")?.join("tools/packaging/common/envoy_bootstrap.json");
         let args = [
             ["sandbox", "node"].map(String::from).to_vec(),
