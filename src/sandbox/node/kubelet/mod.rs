@@ -10,6 +10,7 @@ mod channels;
 mod exec;
 mod forward;
 mod logs;
+mod owner;
 mod route;
 mod terminal;
 mod upgrade;
