@@ -1,9 +1,10 @@
 //! Turns among stories that are told at the same time, each in a process of its own. What comes in: a directory of lock
-//! files. What goes out: a turn, held while it lives; the kernel ends it with its holder. No command itself.
+//! files. What goes out: a turn, held while it lives; the kernel ends it with its holder. Who has waited longest is next. No
+//! command itself.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use crate::error::{Exit, Failure};
 
@@ -21,6 +22,14 @@ impl What {
         match self {
             What::Boot => "boot-",
             What::Drill => "drill-",
+        }
+    }
+
+    /// What the names of those begin with who wait.
+    fn queue(self) -> &'static str {
+        match self {
+            What::Boot => "waits-boot-",
+            What::Drill => "waits-drill-",
         }
     }
 }
@@ -41,8 +50,12 @@ pub fn prepare(dir: &Path, drills: usize) -> std::io::Result<()> {
 /// Waits for a turn; without a directory nobody else is there. `go_on` is asked meanwhile.
 pub fn take(dir: Option<&PathBuf>, what: What, go_on: impl Fn() -> Result<(), Failure>) -> Result<Turn, Failure> {
     let Some(dir) = dir else { return Ok(Turn { _lock: None }) };
+    let internal = |e| Failure::new(Exit::Internal, e);
+    let place = Place::new(dir, what).map_err(internal)?;
     loop {
-        if let Some(lock) = free(dir, what).map_err(|e| Failure::new(Exit::Internal, e))? {
+        if place.is_first(dir, what).map_err(internal)?
+            && let Some(lock) = free(dir, what.prefix()).map_err(internal)?
+        {
             return Ok(Turn { _lock: Some(lock) });
         }
         std::thread::sleep(Duration::from_millis(50));
@@ -50,13 +63,39 @@ pub fn take(dir: Option<&PathBuf>, what: What, go_on: impl Fn() -> Result<(), Fa
     }
 }
 
-fn free(dir: &Path, what: What) -> std::io::Result<Option<File>> {
-    for entry in std::fs::read_dir(dir)? {
-        let entry = entry?;
-        if !entry.file_name().to_string_lossy().starts_with(what.prefix()) {
-            continue;
-        }
-        let file = File::open(entry.path())?;
+/// A place in a queue: a locked file, whose name sorts by when it was made.
+struct Place {
+    name: String,
+    _lock: File,
+}
+
+impl Place {
+    fn new(dir: &Path, what: What) -> std::io::Result<Place> {
+        let since = UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
+        let name = format!("{}{since:030}-{}", what.queue(), std::process::id());
+        let file = File::create(dir.join(&name))?;
+        file.lock()?;
+        Ok(Place { name, _lock: file })
+    }
+
+    /// Whether nobody who still waits came earlier.
+    fn is_first(&self, dir: &Path, what: What) -> std::io::Result<bool> {
+        let mut earlier = named(dir, what.queue())?;
+        earlier.retain(|name| *name < self.name);
+        let waits = |name: &String| File::open(dir.join(name)).is_ok_and(|file| file.try_lock().is_err());
+        Ok(!earlier.iter().any(waits))
+    }
+}
+
+fn named(dir: &Path, prefix: &str) -> std::io::Result<Vec<String>> {
+    let names = std::fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let names: std::io::Result<Vec<String>> = names.collect();
+    Ok(names?.into_iter().filter(|name| name.starts_with(prefix)).collect())
+}
+
+fn free(dir: &Path, prefix: &str) -> std::io::Result<Option<File>> {
+    for name in named(dir, prefix)? {
+        let file = File::open(dir.join(name))?;
         if file.try_lock().is_ok() {
             return Ok(Some(file));
         }
@@ -72,16 +111,34 @@ mod tests {
     fn there_are_as_many_turns_as_were_made_and_one_that_ends_is_free_again() {
         let dir = tempfile::tempdir().unwrap();
         prepare(dir.path(), 2).unwrap();
-        let first = free(dir.path(), What::Drill).unwrap();
-        let second = free(dir.path(), What::Drill).unwrap();
+        let free = |what: What| free(dir.path(), what.prefix()).unwrap();
+        let first = free(What::Drill);
+        let second = free(What::Drill);
         assert!(first.is_some() && second.is_some());
-        assert!(free(dir.path(), What::Drill).unwrap().is_none());
-        let boot = free(dir.path(), What::Boot).unwrap();
-        assert!(boot.is_some() && free(dir.path(), What::Boot).unwrap().is_none());
+        assert!(free(What::Drill).is_none());
+        let boot = free(What::Boot);
+        assert!(boot.is_some() && free(What::Boot).is_none());
         drop(first);
-        assert!(free(dir.path(), What::Drill).unwrap().is_some());
+        assert!(free(What::Drill).is_some());
         let tired = || Err(Failure::because(Exit::Interrupted, "enough"));
         let dir = dir.path().to_path_buf();
         assert_eq!(take(Some(&dir), What::Boot, tired).unwrap_err().exit, Exit::Interrupted);
+    }
+
+    #[test]
+    fn who_has_waited_longest_is_next_and_who_gave_up_is_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        prepare(dir.path(), 1).unwrap();
+        let [first, second, third] = [(); 3].map(|()| {
+            // The clock of a coarse kernel stands still for a while.
+            std::thread::sleep(Duration::from_millis(10));
+            Place::new(dir.path(), What::Drill).unwrap()
+        });
+        let is_first = |place: &Place| place.is_first(dir.path(), What::Drill).unwrap();
+        assert_eq!([&first, &second, &third].map(is_first), [true, false, false]);
+        drop(second);
+        assert_eq!([&first, &third].map(is_first), [true, false]);
+        drop(first);
+        assert!(is_first(&third));
     }
 }
