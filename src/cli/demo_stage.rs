@@ -40,6 +40,8 @@ pub struct Stage<'a> {
     step: usize,
     /// Where turns are taken, when other stories are told at the same time.
     turns: Option<PathBuf>,
+    /// Which turn a drill takes.
+    measuring: What,
     /// The turn of coming up; it ends with the first drill.
     coming_up: Option<Turn>,
 }
@@ -87,6 +89,7 @@ impl<'a> Stage<'a> {
             sandbox: None,
             step: 0,
             turns,
+            measuring: What::Drill,
             coming_up: None,
         })
     }
@@ -135,7 +138,7 @@ impl<'a> Stage<'a> {
     pub fn simulate(&mut self, line: &str) -> Result<Vec<RunReport>, Failure> {
         self.check()?;
         self.coming_up = None;
-        let _turn = demo_turns::take(self.turns.as_ref(), What::Drill, || self.check())?;
+        let _turn = demo_turns::take(self.turns.as_ref(), self.measuring, || self.check())?;
         self.say(format!("\n$ failctl {line}"));
         let super::Command::Simulate(args) = super::parse(&words(line))?.command else {
             return Err(Failure::because(Exit::Internal, format!("`{line}` is not a drill")));
@@ -169,6 +172,7 @@ impl<'a> Stage<'a> {
     /// Starts the sandbox in this process.
     pub fn start(&mut self, clusters: &str, stack: Stack) -> Result<(), Failure> {
         self.coming_up = Some(demo_turns::take(self.turns.as_ref(), What::Boot, || self.check())?);
+        self.measuring = if stack == Stack::Gloo { What::LightDrill } else { What::Drill };
         let dir = sandbox::record::directory(&self.name).map_err(|e| Failure::new(Exit::Missing, e))?;
         let executable = std::env::current_exe().map_err(|e| Failure::new(Exit::Internal, e))?;
         let specs = cluster::parse(clusters).map_err(|e| Failure::because(Exit::Internal, e.join("; ")))?;

@@ -17,9 +17,9 @@ use crate::cluster::stop_on_ctrl_c;
 use crate::error::{Exit, Failure};
 use crate::sandbox::child::{Child, Keeper, Program};
 
-/// Stories that measure at the same time. The tour's loads are light, and figures are worth what their machine is; the
-/// record is of one story alone.
-const MEASURING: usize = 2;
+/// Requests a second for each service where stories are told side by side: two cores carry three such loads and stay idle
+/// enough for what is measured to be a service's doing and not the machine's.
+const SIDE_BY_SIDE: u32 = 50;
 /// Time a story may take to put its sandbox away.
 const PUT_AWAY: Duration = Duration::from_secs(60);
 
@@ -28,7 +28,7 @@ pub fn tell(args: &Args, stories: &[Story], ctx: &Ctx) -> Result<Exit, Failure> 
     let begun = Instant::now();
     let internal = |e: std::io::Error| Failure::new(Exit::Internal, e);
     let turns = tempfile::Builder::new().prefix("failctl-demo-").tempdir().map_err(internal)?;
-    demo_turns::prepare(turns.path(), if args.full { 1 } else { MEASURING }).map_err(internal)?;
+    demo_turns::prepare(turns.path(), args.full).map_err(internal)?;
     let ended = ctx.block_on(play(args, stories, ctx, turns.path()))??;
     if ended.iter().any(|e| e.code == Exit::Interrupted as i32) {
         ctx.ui.say("stopped: the sandboxes are gone, nothing is left behind");
@@ -89,7 +89,8 @@ fn line(story: Story, args: &Args, ctx: &Ctx, envoy: &Path, turns: &Path) -> Vec
     let format = if args.output == Output::Table { "table" } else { "json" };
     let mut line: Vec<OsString> = ["demo", "--story", story.as_str(), "--output", format].map(Into::into).into();
     line.extend(["--envoy".into(), envoy.into(), "--turns".into(), turns.into()]);
-    line.extend(args.rate.iter().flat_map(|rate| ["--rate".into(), rate.to_string().into()]));
+    let rate = args.rate.or((!args.full).then_some(SIDE_BY_SIDE));
+    line.extend(rate.iter().flat_map(|rate| ["--rate".into(), rate.to_string().into()]));
     line.extend(
         [(args.full, "--full"), (args.keep, "--keep")].iter().filter(|(is, _)| *is).map(|(_, flag)| flag.into()),
     );

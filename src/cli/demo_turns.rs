@@ -13,15 +13,19 @@ use crate::error::{Exit, Failure};
 pub enum What {
     /// Bring clusters up: it takes all of the machine.
     Boot,
-    /// Measure: loads side by side take from each other.
+    /// Measure where one Envoy stands in the way of a request.
+    LightDrill,
+    /// Measure where several do: such loads side by side take from each other, and clusters that come up take from them.
     Drill,
 }
 
 impl What {
-    fn prefix(self) -> &'static str {
+    /// What the names of the locks begin with, one of which is a turn.
+    fn prefixes(self) -> &'static [&'static str] {
         match self {
-            What::Boot => "boot-",
-            What::Drill => "drill-",
+            What::Boot => &["boot-"],
+            What::LightDrill => &["light-", "alone-"],
+            What::Drill => &["heavy-", "alone-"],
         }
     }
 
@@ -29,7 +33,8 @@ impl What {
     fn queue(self) -> &'static str {
         match self {
             What::Boot => "waits-boot-",
-            What::Drill => "waits-drill-",
+            What::LightDrill => "waits-light-",
+            What::Drill => "waits-heavy-",
         }
     }
 }
@@ -40,11 +45,11 @@ pub struct Turn {
     _lock: Option<File>,
 }
 
-/// Makes the lock files: one story boots at a time, and this many measure.
-pub fn prepare(dir: &Path, drills: usize) -> std::io::Result<()> {
-    let all = [(What::Boot, 1), (What::Drill, drills)];
-    let names = all.into_iter().flat_map(|(what, count)| (0..count).map(move |i| format!("{}{i}", what.prefix())));
-    names.into_iter().try_for_each(|name| File::create(dir.join(name)).map(drop))
+/// Makes the lock files: one story boots at a time. Of the tour's loads a light one and two others stand side by side on two
+/// cores; a record is of one story `alone`.
+pub fn prepare(dir: &Path, alone: bool) -> std::io::Result<()> {
+    let drills: &[&str] = if alone { &["alone-0"] } else { &["light-0", "heavy-0", "heavy-1"] };
+    ["boot-0"].iter().chain(drills).try_for_each(|name| File::create(dir.join(name)).map(drop))
 }
 
 /// Waits for a turn; without a directory nobody else is there. `go_on` is asked meanwhile.
@@ -54,7 +59,8 @@ pub fn take(dir: Option<&PathBuf>, what: What, go_on: impl Fn() -> Result<(), Fa
     let place = Place::new(dir, what).map_err(internal)?;
     loop {
         if place.is_first(dir, what).map_err(internal)?
-            && let Some(lock) = free(dir, what.prefix()).map_err(internal)?
+            && (what != What::Drill || nobody_boots(dir).map_err(internal)?)
+            && let Some(lock) = free(dir, what).map_err(internal)?
         {
             return Ok(Turn { _lock: Some(lock) });
         }
@@ -82,9 +88,19 @@ impl Place {
     fn is_first(&self, dir: &Path, what: What) -> std::io::Result<bool> {
         let mut earlier = named(dir, what.queue())?;
         earlier.retain(|name| *name < self.name);
-        let waits = |name: &String| File::open(dir.join(name)).is_ok_and(|file| file.try_lock().is_err());
-        Ok(!earlier.iter().any(waits))
+        Ok(!earlier.iter().any(|name| held(dir, name)))
     }
+}
+
+/// Whether all clusters are up.
+fn nobody_boots(dir: &Path) -> std::io::Result<bool> {
+    let mut all = named(dir, What::Boot.queue())?;
+    all.extend(named(dir, "boot-")?);
+    Ok(!all.iter().any(|name| held(dir, name)))
+}
+
+fn held(dir: &Path, name: &str) -> bool {
+    File::open(dir.join(name)).is_ok_and(|file| file.try_lock().is_err())
 }
 
 fn named(dir: &Path, prefix: &str) -> std::io::Result<Vec<String>> {
@@ -93,11 +109,13 @@ fn named(dir: &Path, prefix: &str) -> std::io::Result<Vec<String>> {
     Ok(names?.into_iter().filter(|name| name.starts_with(prefix)).collect())
 }
 
-fn free(dir: &Path, prefix: &str) -> std::io::Result<Option<File>> {
-    for name in named(dir, prefix)? {
-        let file = File::open(dir.join(name))?;
-        if file.try_lock().is_ok() {
-            return Ok(Some(file));
+fn free(dir: &Path, what: What) -> std::io::Result<Option<File>> {
+    for prefix in what.prefixes() {
+        for name in named(dir, prefix)? {
+            let file = File::open(dir.join(name))?;
+            if file.try_lock().is_ok() {
+                return Ok(Some(file));
+            }
         }
     }
     Ok(None)
@@ -110,12 +128,13 @@ mod tests {
     #[test]
     fn there_are_as_many_turns_as_were_made_and_one_that_ends_is_free_again() {
         let dir = tempfile::tempdir().unwrap();
-        prepare(dir.path(), 2).unwrap();
-        let free = |what: What| free(dir.path(), what.prefix()).unwrap();
+        prepare(dir.path(), false).unwrap();
+        let free = |what: What| free(dir.path(), what).unwrap();
         let first = free(What::Drill);
         let second = free(What::Drill);
         assert!(first.is_some() && second.is_some());
-        assert!(free(What::Drill).is_none());
+        let light = free(What::LightDrill);
+        assert!(free(What::Drill).is_none() && light.is_some() && free(What::LightDrill).is_none());
         let boot = free(What::Boot);
         assert!(boot.is_some() && free(What::Boot).is_none());
         drop(first);
@@ -126,9 +145,30 @@ mod tests {
     }
 
     #[test]
+    fn a_load_that_weighs_waits_until_all_clusters_are_up() {
+        let dir = tempfile::tempdir().unwrap();
+        prepare(dir.path(), false).unwrap();
+        let boots = free(dir.path(), What::Boot).unwrap();
+        assert!(boots.is_some() && !nobody_boots(dir.path()).unwrap());
+        let waits = Place::new(dir.path(), What::Boot).unwrap();
+        drop(boots);
+        assert!(!nobody_boots(dir.path()).unwrap());
+        drop(waits);
+        assert!(nobody_boots(dir.path()).unwrap());
+    }
+
+    #[test]
+    fn a_record_is_of_one_story_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        prepare(dir.path(), true).unwrap();
+        let light = free(dir.path(), What::LightDrill).unwrap();
+        assert!(light.is_some() && free(dir.path(), What::Drill).unwrap().is_none());
+    }
+
+    #[test]
     fn who_has_waited_longest_is_next_and_who_gave_up_is_passed_over() {
         let dir = tempfile::tempdir().unwrap();
-        prepare(dir.path(), 1).unwrap();
+        prepare(dir.path(), true).unwrap();
         let [first, second, third] = [(); 3].map(|()| {
             // The clock of a coarse kernel stands still for a while.
             std::thread::sleep(Duration::from_millis(10));
