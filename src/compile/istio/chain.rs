@@ -4,8 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use super::intent::{Backend, Chain, Intent, Origin};
-use super::{For, Job, Objects, vip};
+use super::intent::{Backend, Chain, Intent, Manner, Origin};
+use super::{For, Job, Objects, detection, vip};
 use crate::manifest::Wave;
 use crate::model::fleet::{Cluster, Istio};
 use crate::model::mesh::{self, Protocol};
@@ -41,6 +41,7 @@ pub fn write(job: &Job<'_>, intent: &Intent, objects: &mut Objects, problems: &m
                     true => &[Context::SidecarOutbound, Context::Gateway],
                     false => &[Context::SidecarOutbound],
                 },
+                manner: chain.manner,
             };
             put(&host, (cluster, istio), &chain.origin, objects);
         }
@@ -62,6 +63,8 @@ pub struct Host<'a> {
     pub members: Vec<String>,
     /// Which proxies see it.
     pub contexts: &'a [Context],
+    /// How detection is written.
+    pub manner: Manner,
 }
 
 /// Writes the entry that makes the host known, and the filter that replaces its cluster.
@@ -83,7 +86,9 @@ pub fn put(host: &Host<'_>, (cluster, istio): (&Cluster, &Istio), origin: &Origi
         workload_selector: None,
     };
     objects.put(cluster, Wave::Failover, meta(), For::One(&origin.owner), entry);
-    let filter = envoy_filter::aggregate(&mesh::outbound(host.port, host.host), &host.members, host.contexts);
+    let panic_below = (host.manner == Manner::Advised).then_some(detection::NOBODY_LEFT);
+    let name = mesh::outbound(host.port, host.host);
+    let filter = envoy_filter::aggregate(&name, &host.members, host.contexts, panic_below);
     objects.put(cluster, Wave::Failover, meta(), For::One(&origin.owner), filter);
 }
 

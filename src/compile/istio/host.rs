@@ -66,7 +66,7 @@ fn local(job: &Job<'_>, watch: &Watch, objects: &mut Objects) {
     let rule = DestinationRule {
         host: mesh::local_host(&watch.namespace, &watch.service, &istio.cluster_domain),
         subsets: Vec::new(),
-        traffic_policy: Some(policy(detection::every_error(&watch.outlier), watch.connect_timeout, Vec::new())),
+        traffic_policy: Some(policy(detection::near(&watch.outlier, watch.manner), watch.connect_timeout, Vec::new())),
     };
     let meta = Meta::new(watch.service.clone(), watch.namespace.clone());
     objects.put(cluster, Wave::Upstreams, meta, For::One(&watch.origin.owner), rule);
@@ -113,7 +113,7 @@ fn remote(
     match job.places.identities(&chain.origin, backend) {
         Err(problem) => problems.push(problem),
         Ok(names) => {
-            let outlier = detection::far(&backend.outlier, backend.counted);
+            let outlier = detection::far(&backend.outlier, backend.manner);
             let traffic_policy = Some(policy(outlier, backend.connect_timeout, names));
             let rule = DestinationRule { host: host.clone(), subsets: Vec::new(), traffic_policy };
             objects.put(near, Wave::Upstreams, meta(), owner, rule);

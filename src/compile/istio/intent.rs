@@ -99,6 +99,8 @@ pub struct Chain {
     pub clients: Vec<ClusterName>,
     /// Whether gateways see it too.
     pub gateways: bool,
+    /// How detection is written.
+    pub manner: Manner,
     /// The Services, in the order they are preferred.
     pub backends: Vec<Backend>,
 }
@@ -114,21 +116,22 @@ pub struct Backend {
     pub account: Option<String>,
     /// How its loss is noticed.
     pub outlier: OutlierDetection,
-    /// What counts against it in other clusters, where its gateway stands for all its Pods.
-    pub counted: Counted,
+    /// How that is written.
+    pub manner: Manner,
     /// Time a connection may take, when the document or failctl says it.
     pub connect_timeout: Option<Millis>,
     /// JSON pointer to it in the document.
     pub pointer: String,
 }
 
-/// Which answers count against a host.
+/// How detection of loss is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counted {
-    /// Every 5xx, an application's own errors too.
-    EveryError,
-    /// What gateways answer when nobody is behind them, and lost connections.
-    GatewayErrors,
+pub enum Manner {
+    /// As Service Mesh Hub wrote it, word for word.
+    Verbatim,
+    /// As failctl advises: a cluster's gateway pays for what gateways answer and for lost connections alone, and when all
+    /// are ejected, all are tried.
+    Advised,
 }
 
 /// A Service that several clusters answer under its own name: in each cluster of callers the others join its endpoints.
@@ -185,6 +188,8 @@ pub struct Watch {
     pub service: String,
     /// How.
     pub outlier: OutlierDetection,
+    /// How that is written.
+    pub manner: Manner,
     /// Time a connection may take, when the document or failctl says it.
     pub connect_timeout: Option<Millis>,
 }

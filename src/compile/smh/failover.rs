@@ -3,7 +3,7 @@
 
 use super::outlier::Watched;
 use super::{Job, origin};
-use crate::compile::istio::intent::{Backend, Chain, Counted, Origin};
+use crate::compile::istio::intent::{Backend, Chain, Manner, Origin};
 use crate::model::failover::{OutlierDetection, ServiceRef};
 use crate::model::problem::Problem;
 use crate::model::smh::{FailoverService, ServiceAt};
@@ -50,7 +50,7 @@ pub fn chains(job: &mut Job<'_>, watched: &Watched) -> Vec<Chain> {
                 account: None,
                 outlier: outlier.unwrap_or_else(unwatched),
                 // As Service Mesh Hub wrote it: the same detection on both hosts.
-                counted: Counted::EveryError,
+                manner: Manner::Verbatim,
                 connect_timeout: None,
                 pointer,
             });
@@ -63,6 +63,7 @@ pub fn chains(job: &mut Job<'_>, watched: &Watched) -> Vec<Chain> {
             protocol: service.protocol,
             clients: service.clients.clone(),
             gateways: true,
+            manner: Manner::Verbatim,
             backends,
         });
     }

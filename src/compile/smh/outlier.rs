@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{Job, origin, select};
-use crate::compile::istio::intent::{Origin, Watch};
+use crate::compile::istio::intent::{Manner, Origin, Watch};
 use crate::model::failover::OutlierDetection;
 use crate::model::problem::Problem;
 use crate::model::smh::ServiceAt;
@@ -30,6 +30,7 @@ impl Watched {
             namespace: service.namespace.to_string(),
             service: service.name.to_string(),
             outlier: outlier.clone(),
+            manner: Manner::Verbatim,
             connect_timeout: None,
         };
         known.map(watch).collect()

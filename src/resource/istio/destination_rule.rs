@@ -114,6 +114,9 @@ pub struct OutlierDetection {
     pub interval: ProtoDuration,
     /// Share of hosts that may be ejected, percent.
     pub max_ejection_percent: u32,
+    /// Share of healthy hosts, percent, below which health is not looked at; Istio's default is 0, never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_health_percent: Option<u32>,
 }
 
 /// The client's side of TLS.

@@ -75,8 +75,9 @@ pub struct Patch {
     pub value: Option<Value>,
 }
 
-/// Takes a cluster away and puts an aggregate of others under its name, the first of them preferred.
-pub fn aggregate(name: &str, members: &[String], contexts: &[Context]) -> EnvoyFilter {
+/// Takes a cluster away and puts an aggregate of others under its name, the first of them preferred. `panic_below`: the share
+/// of healthy hosts, percent, below which an order of its members no longer counts; Envoy's own is 50.
+pub fn aggregate(name: &str, members: &[String], contexts: &[Context], panic_below: Option<u32>) -> EnvoyFilter {
     let one = |context: Context| {
         let patch = |cluster, operation, value| ConfigPatch {
             apply_to: "CLUSTER",
@@ -84,16 +85,16 @@ pub fn aggregate(name: &str, members: &[String], contexts: &[Context]) -> EnvoyF
             patch: Patch { operation, value },
         };
         let there = Some(ClusterMatch { name: name.to_string() });
-        [patch(there, "REMOVE", None), patch(None, "ADD", Some(cluster(name, members)))]
+        [patch(there, "REMOVE", None), patch(None, "ADD", Some(cluster(name, members, panic_below)))]
     };
     EnvoyFilter { config_patches: contexts.iter().flat_map(|c| one(*c)).collect() }
 }
 
 /// The cluster. Its circuit breakers are open wide: the members have their own, and Envoy's default of three retries at
 /// a time costs requests whenever a broken host is let back in.
-fn cluster(name: &str, members: &[String]) -> Value {
+fn cluster(name: &str, members: &[String], panic_below: Option<u32>) -> Value {
     let most = u32::MAX;
-    json!({
+    let mut cluster = json!({
         "name": name,
         "circuit_breakers": { "thresholds": [{
             "max_connections": most, "max_pending_requests": most, "max_requests": most, "max_retries": most,
@@ -104,5 +105,9 @@ fn cluster(name: &str, members: &[String]) -> Value {
         },
         "connect_timeout": ProtoDuration(CONNECT_TIMEOUT),
         "lb_policy": "CLUSTER_PROVIDED",
-    })
+    });
+    if let Some(percent) = panic_below {
+        cluster["common_lb_config"] = json!({ "healthy_panic_threshold": { "value": percent } });
+    }
+    cluster
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::intent::Join;
+use super::super::intent::{Join, Manner};
 use super::super::{For, Job, Objects, detection, host};
 use super::view::View;
 use crate::manifest::Wave;
@@ -31,7 +31,7 @@ pub fn write(
     }
     let (namespace, name) = (join.service.namespace.as_str(), join.service.name.as_str());
     // Behind another cluster's gateway stand many Pods: an answer of 500 from one of them must not cost the whole cluster.
-    let outlier = detection::gateway_errors(&join.outlier);
+    let outlier = detection::far(&join.outlier, Manner::Advised);
     let policy = host::policy(outlier, Some(join.connect_timeout), names.into_iter().collect());
     let rule = DestinationRule {
         host: mesh::local_host(namespace, name, &istio.cluster_domain),

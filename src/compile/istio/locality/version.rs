@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::super::chain::{self, Host};
-use super::super::intent::{Backend, Join};
+use super::super::intent::{Backend, Join, Manner};
 use super::super::{For, Job, Objects};
 use super::view::View;
 use crate::manifest::Wave;
@@ -93,6 +93,7 @@ pub fn write(job: &Job<'_>, join: &Join, view: &View<'_>, protocol: Protocol, ob
             protocol,
             members: fallback.versions.iter().map(member).collect(),
             contexts: &[Context::SidecarOutbound],
+            manner: Manner::Advised,
         };
         chain::put(&host, (near, istio), &join.origin, objects);
     }

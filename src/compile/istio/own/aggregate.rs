@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{Asked, notes, origin, spoken, unfit};
 use crate::compile::Site;
-use crate::compile::istio::intent::{Backend, Chain, Intent, Origin, Shift, Watch};
+use crate::compile::istio::intent::{Backend, Chain, Intent, Manner, Origin, Shift, Watch};
 use crate::model::failover::{Failover, Target};
 use crate::model::fleet::Fleet;
 use crate::model::mesh;
@@ -38,6 +38,7 @@ pub fn intent(fleet: &Fleet, failover: &Failover, site: &Site, problems: &mut Ve
         namespace: b.service.namespace.to_string(),
         service: b.service.name.to_string(),
         outlier: b.outlier.clone(),
+        manner: b.manner,
         connect_timeout: b.connect_timeout,
     });
     let watches = watches.collect();
@@ -57,6 +58,7 @@ pub fn intent(fleet: &Fleet, failover: &Failover, site: &Site, problems: &mut Ve
         protocol,
         clients: vec![primary.cluster.clone()],
         gateways: false,
+        manner: Manner::Advised,
         backends,
         origin,
     };

@@ -5,7 +5,7 @@ mod aggregate;
 mod locality;
 mod versions;
 
-use super::intent::{Backend, Counted, Intent, Leg, Origin, Retries, Rule};
+use super::intent::{Backend, Intent, Leg, Manner, Origin, Retries, Rule};
 use crate::compile::gloo::names;
 use crate::compile::retry::{HARMLESS, REPEATING, SAFE};
 use crate::compile::{Site, target};
@@ -57,7 +57,7 @@ impl<'a> Asked<'a> {
             service: member.service.clone(),
             account: member.service_account.as_ref().map(|a| a.to_string()),
             outlier: self.outlier.clone(),
-            counted: Counted::GatewayErrors,
+            manner: Manner::Advised,
             connect_timeout: Some(self.connect_timeout()),
             pointer: format!("/spec/order/{g}/clusters/{m}"),
         };
