@@ -180,7 +180,7 @@ fn stored(upstream: &Upstream) -> Vec<Level> {
         port: e.port,
         origin: e.origin.clone(),
         healthy: None,
-        why: e.unusable.iter().cloned().collect(),
+        why: e.unusable.iter().cloned().chain(e.unready.then(|| "not ready".to_string())).collect(),
         stranger: false,
     };
     let level = |(level, l): (usize, &crate::routing::Level)| Level {

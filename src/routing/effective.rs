@@ -66,6 +66,9 @@ pub struct Member {
     /// The SNI asked for, if it is reached by TLS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sni: Option<String>,
+    /// The proxy knows it as one that is not ready.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unready: bool,
     /// Why a proxy cannot use it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unusable: Option<String>,
@@ -184,7 +187,7 @@ pub fn detection(upstream: &Upstream) -> Detection {
 /// A level nobody can use, or whose origin no object tells, is empty.
 pub fn order(upstream: &Upstream) -> Vec<Vec<Origin>> {
     let mut levels: Vec<Vec<Origin>> = vec![Vec::new(); upstream.levels.len()];
-    for (level, endpoint) in upstream.endpoints().filter(|(_, e)| e.unusable.is_none()) {
+    for (level, endpoint) in upstream.endpoints().filter(|(_, e)| e.unusable.is_none() && !e.unready) {
         let origin = endpoint.origin.as_ref().map(|o| Origin { pod: None, ..o.clone() });
         levels[level].extend(origin);
     }
@@ -202,6 +205,7 @@ fn member(place: &super::Locality, endpoint: &Endpoint) -> Member {
         origin: endpoint.origin.clone(),
         region: place.region.clone(),
         sni: endpoint.tls.as_ref().and_then(|t| t.sni.clone()),
+        unready: endpoint.unready,
         unusable: endpoint.unusable.clone(),
     }
 }

@@ -125,6 +125,9 @@ pub struct Endpoint {
     /// Its own way of being checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub check: Option<CheckOverride>,
+    /// Known to the proxy, and no request goes to it: it takes its part in its priority's share, as one that is not well.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unready: bool,
     /// Why a proxy cannot use it. It is then left out of its configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unusable: Option<String>,

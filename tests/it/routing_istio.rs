@@ -483,3 +483,38 @@ fn of_two_rules_for_one_host_the_older_speaks_and_the_callers_own_namespace_goes
     assert_eq!(errors(&world), 9);
     assert_eq!(codes(&productpage(&world)), ["FCT0553 DestinationRule reviews"]);
 }
+
+#[test]
+fn a_pod_that_is_not_ready_is_told_of_by_the_istios_that_do_and_counts_in_its_levels_share() {
+    let mut world = article();
+    edit(&mut world, "kind2", "EndpointSlice", "reviews-1", |slice| {
+        slice["endpoints"][0]["conditions"] = json!({"ready": false, "serving": false, "terminating": false});
+    });
+    let seen = |world: &World| {
+        let proxy = productpage(world);
+        let upstream = &proxy.upstreams[LOCAL];
+        let unready: Vec<bool> = upstream.endpoints().map(|(_, e)| e.unready).collect();
+        let endpoints = &configured(&proxy)["endpoints"][LOCAL]["endpoints"];
+        let told = endpoints.to_string().matches(r#""health_status":"UNHEALTHY""#).count();
+        (unready, told, upstream.panic_threshold)
+    };
+    assert_eq!(seen(&world), (vec![false], 0, Some(0)), "an Istio before 1.31 leaves it out");
+    world.insert(
+        &name("kind2"),
+        json!({"apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "istiod", "namespace": "istio-system", "labels": {"app": "istiod"}},
+        "spec": {"containers": [{"name": "discovery", "image": "istio/pilot:1.31.0"}]}}),
+    );
+    let (unready, told, _) = seen(&world);
+    assert_eq!((unready.iter().filter(|u| **u).count(), unready.len(), told), (1, 2, 1));
+    let proxy = productpage(&world);
+    assert_eq!(order(&proxy, FAILOVER)[0], ["kind2/reviews"], "the other Pod still serves");
+    edit(&mut world, "kind2", "DestinationRule", "reviews", |rule| {
+        rule["spec"]["trafficPolicy"]["outlierDetection"]["minHealthPercent"] = json!(1);
+    });
+    assert_eq!(
+        seen(&world),
+        (vec![false], 0, Some(1)),
+        "where everybody may be tried, who is not ready is not told of"
+    );
+}

@@ -60,6 +60,7 @@ fn endpoint(from: &Endpoint, address: &str) -> Value {
         set(&mut inner, "health_check_config", Some(config));
     }
     let mut out = json!({ "endpoint": inner });
+    set(&mut out, "health_status", from.unready.then_some("UNHEALTHY"));
     let context = from.tls.as_ref().map(|t| json!({ super::cluster::TLS_KEY: tls::client_key(t) }));
     set(&mut out, "metadata", context.map(|c| json!({ "filter_metadata": { "envoy.transport_socket_match": c } })));
     set(&mut out, "load_balancing_weight", from.weight);

@@ -31,13 +31,14 @@ pub fn of_kube(scene: &Scene, kube: &At) -> Vec<Endpoint> {
 
 fn from_slices(scene: &Scene, origin: &Origin, port_name: &str) -> Vec<Endpoint> {
     let found = slices::ready(&scene.slices, &origin.namespace, &origin.service, port_name);
-    let endpoint = |ready: slices::Ready| Endpoint {
-        address: ready.address.into(),
+    let endpoint = |ready: slices::Address| Endpoint {
+        address: ready.ip.into(),
         port: ready.port,
         weight: None,
         tls: None,
         origin: Some(Origin { pod: ready.pod.map(str::to_string), ..origin.clone() }),
         check: None,
+        unready: false,
         unusable: None,
     };
     found.into_iter().map(endpoint).collect()

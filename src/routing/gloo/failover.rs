@@ -84,6 +84,7 @@ fn endpoint(scene: &Scene, at: &At) -> Option<Endpoint> {
         port,
         tls,
         check,
+        unready: false,
         unusable,
     })
 }

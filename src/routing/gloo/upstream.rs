@@ -82,7 +82,7 @@ fn fixed_hosts(at: &At) -> Vec<Endpoint> {
             return None;
         };
         let weight = h.get("loadBalancingWeight").u32();
-        Some(Endpoint { address, port, weight, tls: None, origin: None, check: None, unusable: None })
+        Some(Endpoint { address, port, weight, tls: None, origin: None, check: None, unready: false, unusable: None })
     };
     at.get("hosts").items().iter().filter_map(host).collect()
 }

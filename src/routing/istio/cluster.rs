@@ -14,6 +14,7 @@ use crate::manifest::ObjectKey;
 use crate::model::duration::Millis;
 use crate::model::mesh;
 use crate::routing::read::At;
+use crate::routing::slices::State;
 use crate::routing::{Balancer, Breakers, ClientTls, Endpoint, Identity, Level, Root, Shape, TlsVersions, Upstream};
 
 /// Istio's limits: none.
@@ -45,7 +46,9 @@ pub fn upstream(
     policy: &Policy,
     object: &ObjectKey,
 ) -> Upstream {
-    let chosen: Vec<&Instance> = port.instances.iter().filter(|i| selects(subset.labels, &i.labels)).collect();
+    let told = client.scene.unready.told(service, policy);
+    let fits = |i: &&Instance| selects(subset.labels, &i.labels) && i.known(told);
+    let chosen: Vec<&Instance> = port.instances.iter().filter(fits).collect();
     let security = Security::of(client, service, port, subset.name, policy);
     let reached = network::reached(client, service, port, chosen, &|i| security.is_mesh(client, i));
     let placed = reached.into_iter().map(|i| Placed {
@@ -69,7 +72,8 @@ pub fn passthrough(
     object: &ObjectKey,
 ) -> Upstream {
     let security = Security::of(client, service, port, subset.name, policy);
-    let fits = |i: &&Instance| security.is_mesh(client, i) && selects(subset.labels, &i.labels);
+    let told = client.scene.unready.told(service, policy);
+    let fits = |i: &&Instance| security.is_mesh(client, i) && selects(subset.labels, &i.labels) && i.known(told);
     let fitting = port.instances.iter().filter(fits).collect();
     let reached = network::reached(client, service, port, fitting, &|_| true);
     let placed = reached.into_iter().map(|i| Placed { endpoint: bare(&i), place: i.place, labels: i.labels });
@@ -87,7 +91,7 @@ fn governed(client: &Client, service: &Service, policy: &Policy, placed: Vec<Pla
         locality_weighted: setting.weighs(detection.is_some()),
         breakers: policy.pool.as_ref().map_or(NO_LIMIT, breakers),
         connect_timeout: connect_timeout(policy),
-        panic_threshold: detection.as_ref().map(|(_, panic)| *panic),
+        panic_threshold: client.scene.unready.panic_below(service, detection.as_ref().map(|(_, panic)| *panic)),
         outlier: detection.map(|(outlier, _)| outlier),
         balancer: policy.balancer.as_ref().map_or(LEAST_REQUEST, balancer),
         ..plain
@@ -128,6 +132,7 @@ fn bare(instance: &Instance) -> Endpoint {
         tls: None,
         origin: instance.origin.clone(),
         check: None,
+        unready: instance.state != State::Ready,
         unusable: instance.unusable.clone(),
     }
 }

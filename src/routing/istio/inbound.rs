@@ -72,6 +72,7 @@ fn to_application(client: &Client, port: u16, protocol: Protocol) -> Upstream {
         tls: None,
         origin: None,
         check: None,
+        unready: false,
         unusable: None,
     };
     let level = Level { localities: vec![Locality { endpoints: vec![endpoint], ..Locality::default() }] };

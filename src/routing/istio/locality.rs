@@ -190,6 +190,7 @@ mod tests {
             tls: None,
             origin: None,
             check: None,
+            unready: false,
             unusable: None,
         };
         Placed { place: Place::parse(place), labels: BTreeMap::new(), endpoint }

@@ -27,6 +27,7 @@ mod route;
 mod scene;
 mod service;
 mod topology;
+mod unready;
 mod virtual_host;
 mod workload;
 

@@ -9,6 +9,7 @@ use super::network::{self, Gateways};
 use super::place::{self, Place};
 use super::remote;
 use super::topology::{self, Topology};
+use super::unready::Unready;
 use super::workload::{PROXY_CONTAINER, labels};
 use crate::manifest::{ObjectKey, World};
 use crate::model::name::ClusterName;
@@ -132,6 +133,8 @@ pub struct Scene<'a> {
     network: String,
     /// Gateways into networks.
     pub gateways: Gateways,
+    /// Which endpoints that are not ready its istiod tells proxies of.
+    pub unready: Unready,
     /// The domains of all clusters.
     pub domains: BTreeMap<&'a ClusterName, String>,
     /// EndpointSlices by Service.
@@ -169,6 +172,7 @@ impl<'a> Scene<'a> {
         let network = system.and_then(|n| place::label(n, topology::NETWORK)).map(str::to_string);
         let network = network.or_else(|| network::of_registry(mesh, cluster)).unwrap_or_default();
         let gateways = Gateways::read(world, cluster, mesh);
+        let unready = Unready::read(world, cluster, &config.namespace);
         let mut kinds: BTreeMap<_, Vec<Object>> = READ.iter().map(|kind| (*kind, Vec::new())).collect();
         for (key, body) in world.clusters.get(cluster).map(|o| &o.by_key).into_iter().flatten() {
             let kind = READ.iter().find(|(group, kind)| *group == key.gvk.group && *kind == key.gvk.kind);
@@ -189,6 +193,7 @@ impl<'a> Scene<'a> {
             domain,
             network,
             gateways,
+            unready,
             domains,
             slices,
             outside,

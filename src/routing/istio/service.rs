@@ -9,8 +9,9 @@ use super::locality::Setting;
 use super::place::Place;
 use super::scene::{NETWORKING, Object, Pod, Scene, selects, texts};
 use super::{network, origin};
+use crate::routing::Origin;
 use crate::routing::read::At;
-use crate::routing::{Origin, slices};
+use crate::routing::slices::{self, State};
 
 /// What a port speaks, as far as routing cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +144,8 @@ pub struct Instance {
     pub pod_namespace: Option<String>,
     /// What stands behind it.
     pub origin: Option<Origin>,
+    /// How it stands.
+    pub state: State,
     /// Why it cannot be used.
     pub unusable: Option<String>,
 }
@@ -161,7 +164,17 @@ impl Instance {
             account: None,
             pod_namespace: None,
             origin: None,
+            state: State::Ready,
             unusable: None,
+        }
+    }
+
+    /// Whether a proxy knows it; `told`: also one that is not ready.
+    pub fn known(&self, told: bool) -> bool {
+        match self.state {
+            State::Ready => true,
+            State::Unready => told,
+            State::Leaving => false,
         }
     }
 
@@ -182,6 +195,7 @@ impl Instance {
             account: Some((pod.namespace.into(), pod.account.into())),
             pod_namespace: Some(pod.namespace.into()),
             origin: None,
+            state: State::Ready,
             unusable: None,
         }
     }
@@ -280,21 +294,21 @@ fn of_kube<'a>(scene: &Scene<'a>, object: Object<'a>, domain: &str) -> Option<Se
 }
 
 fn of_slices(scene: &Scene, namespace: &str, service: &str, port: u16, port_name: &str) -> Vec<Instance> {
-    let ready = slices::ready(&scene.slices, namespace, service, port_name);
-    let instance = |r: slices::Ready| {
-        let pod = r.pod.and_then(|name| scene.pods.get(&(namespace, name)));
+    let listed = slices::all(&scene.slices, namespace, service, port_name);
+    let instance = |a: slices::Address| {
+        let pod = a.pod.and_then(|name| scene.pods.get(&(namespace, name)));
         let origin = Origin {
             cluster: scene.cluster.clone(),
             namespace: namespace.into(),
             service: service.into(),
             port,
-            pod: r.pod.map(str::to_string),
+            pod: a.pod.map(str::to_string),
         };
         // Without a pod nothing is known of it, so it is spoken to in plain text (Istio's rule).
-        let plain = pod.map_or_else(|| unknown(scene, r.address, r.port), |p| Instance::of_pod(p, r.port));
-        Instance { address: r.address.into(), origin: Some(origin), ..plain }
+        let plain = pod.map_or_else(|| unknown(scene, a.ip, a.port), |p| Instance::of_pod(p, a.port));
+        Instance { address: a.ip.into(), origin: Some(origin), state: a.state, ..plain }
     };
-    ready.into_iter().map(instance).collect()
+    listed.into_iter().map(instance).collect()
 }
 
 fn accounts(ports: &[Port]) -> BTreeSet<(String, String)> {
@@ -435,6 +449,7 @@ fn endpoint(scene: &Scene, at: &At, host: &str, ports: (u16, u16, &str), by_dns:
         account: account.map(|a| (at.object.namespace.clone().unwrap_or_default(), a)),
         pod_namespace: None,
         labels,
+        state: State::Ready,
         unusable,
         address,
     })

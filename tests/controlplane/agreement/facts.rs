@@ -1,7 +1,6 @@
 //! What a proxy does, as facts that two sources can be compared by: a name for each, and a value.
 //!
-//! Left out is what Envoy does not act on: weights of localities where it does not weigh them, endpoints that are sent as
-//! unhealthy, levels without any endpoint.
+//! Left out is what Envoy does not act on: weights of localities where it does not weigh them, levels without any endpoint.
 
 use std::collections::BTreeMap;
 
@@ -23,6 +22,8 @@ pub struct Endpoint {
     pub weight: u64,
     /// Spoken to by mTLS.
     pub mtls: bool,
+    /// Sent as unhealthy.
+    pub unready: bool,
 }
 
 /// Endpoints by level and place, shares relative to each other; `shares` are those of places, where they count.
@@ -42,7 +43,9 @@ pub fn levels(mut endpoints: Vec<Endpoint>, shares: Option<BTreeMap<(u64, [Strin
         let place = |(place, endpoints): (&&[String; 3], &Vec<&Endpoint>)| {
             let divide = endpoints.iter().map(|e| e.weight).fold(0, gcd).max(1);
             let endpoint = |e: &&Endpoint| {
-                format!("{} weight {}{}", e.address, e.weight / divide, if e.mtls { " mTLS" } else { "" })
+                let mtls = if e.mtls { " mTLS" } else { "" };
+                let unready = if e.unready { " not ready" } else { "" };
+                format!("{} weight {}{mtls}{unready}", e.address, e.weight / divide)
             };
             let all: Vec<String> = endpoints.iter().map(endpoint).collect();
             json!({"place": place.join("/"), "share": of(place) / divisor, "endpoints": all})

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::garnish;
+use super::garnish::{self, State};
 use crate::dice::Dice;
 
 /// Clusters of the ring; every failover is about two to four of them.
@@ -37,8 +37,8 @@ struct Member {
     port: u16,
     target: u16,
     account: String,
-    /// Pods by their place and readiness.
-    pods: Vec<(Where, bool)>,
+    /// Pods by their place and state.
+    pods: Vec<(Where, State)>,
 }
 
 /// How a pod is told where it is.
@@ -202,11 +202,12 @@ impl Case {
             "containers": [{"name": "app", "image": "x"}]}});
         let mut endpoints = Vec::new();
         let mut all = Vec::new();
-        for (n, (place, ready)) in member.pods.iter().enumerate() {
+        for (n, (place, state)) in member.pods.iter().enumerate() {
             let (pod_name, address) = (format!("{name}-{n}"), self.address(member.cluster, 10 + n));
             let target = json!({"kind": "Pod", "name": pod_name, "namespace": namespace});
-            endpoints.push(json!({"addresses": [address], "conditions": {"ready": ready}, "targetRef": target}));
-            all.push(pod(&namespace, &pod_name, labels.clone(), &member.account, &address, place, *ready));
+            endpoints.push(json!({"addresses": [address], "conditions": state.conditions(), "targetRef": target}));
+            let ready = *state == State::Ready;
+            all.push(pod(&namespace, &pod_name, labels.clone(), &member.account, &address, place, ready));
         }
         all.extend([
             json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace},
@@ -226,7 +227,7 @@ fn address(number: u64, cluster: usize, n: usize) -> String {
 }
 
 fn member(cluster: usize, own_name: bool, dice: &mut Dice) -> Member {
-    let pods = (0..1 + dice.roll(3)).map(|_| (place(dice), !dice.one_in(6))).collect();
+    let pods = (0..1 + dice.roll(3)).map(|_| (place(dice), State::roll(dice))).collect();
     Member {
         cluster,
         own_name,
@@ -301,7 +302,21 @@ pub fn ground(i: usize) -> Vec<Value> {
     edge["spec"]["containers"][1]["args"] =
         json!(["proxy", "router", "--domain", "$(POD_NAMESPACE).svc.cluster.local"]);
     all.push(edge);
+    let env: Vec<Value> = switches(i).iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+    all.push(json!({"apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "istiod", "namespace": "istio-system", "labels": {"app": "istiod"}},
+        "spec": {"containers": [{"name": "discovery", "image": "istio/pilot:1.31.0", "env": env}]}}));
     all
+}
+
+/// What a cluster's istiod is asked by its environment. One keeps what is not ready to itself, as all did before 1.31, and one
+/// tells of it always.
+pub fn switches(i: usize) -> &'static [(&'static str, &'static str)] {
+    match i {
+        2 => &[("PILOT_AUTO_SEND_UNHEALTHY_ENDPOINTS", "false")],
+        3 => &[("PILOT_SEND_UNHEALTHY_ENDPOINTS", "true")],
+        _ => &[],
+    }
 }
 
 fn namespace(name: &str, labels: Value) -> Value {

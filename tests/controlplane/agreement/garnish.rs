@@ -12,6 +12,39 @@ const UNKNOWN: &str = "dark-net";
 const PLACES: [&str; 5] = ["eu-central/a", "eu-central/b/rack-1", "us-east", "ap-south/a", ""];
 const RANKS: [&str; 2] = ["ring/behind-2", "ring/behind-1"];
 
+/// How a Pod stands, as its EndpointSlice says it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Ready.
+    Ready,
+    /// Not, and it stays.
+    Unready,
+    /// Not, and it goes away.
+    Leaving,
+    /// Not, and whether it stays is not said.
+    Unsaid,
+}
+
+impl State {
+    /// Ready, mostly.
+    pub fn roll(dice: &mut Dice) -> State {
+        if !dice.one_in(4) {
+            return State::Ready;
+        }
+        dice.one_of(&[State::Unready, State::Unready, State::Unready, State::Leaving, State::Unsaid])
+    }
+
+    /// The conditions of an endpoint.
+    pub fn conditions(self) -> Value {
+        match self {
+            State::Ready => json!({"ready": true, "serving": true, "terminating": false}),
+            State::Unready => json!({"ready": false, "serving": false, "terminating": false}),
+            State::Leaving => json!({"ready": false, "serving": true, "terminating": true}),
+            State::Unsaid => json!({"ready": false}),
+        }
+    }
+}
+
 /// A proxy's network and the networks it asks to see, as its pod's environment says them.
 pub fn environment(own: &str, dice: &mut Dice) -> Value {
     let mut all = Vec::new();
@@ -34,9 +67,13 @@ pub fn objects(namespace: &str, pods: &[(String, String)], dice: &mut Dice) -> V
         json_patch::merge(&mut metadata, &extra);
         metadata
     };
-    let endpoints = pods.iter().map(|(pod, address)| {
-        json!({"addresses": [address], "targetRef": {"kind": "Pod", "name": pod, "namespace": namespace}})
-    });
+    let endpoints: Vec<Value> = pods
+        .iter()
+        .map(|(pod, address)| {
+            let target = json!({"kind": "Pod", "name": pod, "namespace": namespace});
+            json!({"addresses": [address], "conditions": State::roll(dice).conditions(), "targetRef": target})
+        })
+        .collect();
     let mut spec = json!({"ports": [{"name": "http", "port": 80}, {"name": "tcp-raw", "port": 81}]});
     if dice.one_in(4) {
         spec["trafficDistribution"] = json!("PreferClose");
@@ -45,7 +82,7 @@ pub fn objects(namespace: &str, pods: &[(String, String)], dice: &mut Dice) -> V
     let mut all = vec![
         json!({"apiVersion": "v1", "kind": "Service", "metadata": meta(json!({})), "spec": spec}),
         json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
-            "metadata": meta(json!({"labels": {"kubernetes.io/service-name": name}})), "endpoints": endpoints.collect::<Vec<_>>(),
+            "metadata": meta(json!({"labels": {"kubernetes.io/service-name": name}})), "endpoints": endpoints,
             "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}, {"name": "tcp-raw", "port": 8081, "protocol": "TCP"}]}),
         json!({"apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry", "metadata": meta(json!({})), "spec": {
             "hosts": [host], "location": "MESH_INTERNAL", "resolution": "STATIC",
@@ -103,6 +140,9 @@ fn policy(dice: &mut Dice) -> Value {
     if !dice.one_in(5) {
         policy["outlierDetection"] = json!({"consecutiveGatewayErrors": 1 + dice.roll(5), "consecutive5xxErrors": 0,
             "interval": "5s", "baseEjectionTime": "30s", "maxEjectionPercent": 100});
+        if dice.one_in(4) {
+            policy["outlierDetection"]["minHealthPercent"] = json!(dice.one_of(&[0, 30]));
+        }
     }
     if dice.one_in(3) {
         policy["tls"] = json!({"mode": dice.one_of(&["ISTIO_MUTUAL", "DISABLE"])});

@@ -73,7 +73,8 @@ fn istiod_sends_every_proxy_what_routing_reads() {
         let istiods = side_by_side(&clusters, |i, c| {
             crate::kit::istiod::prepare(c).unwrap_or_else(|e| panic!("{e:#}"));
             put(c, &fleet::ground(i));
-            Istiod::start(c, i as u16, &Config::OfCluster, None).unwrap_or_else(|e| panic!("{e:#}"))
+            Istiod::start_with(c, i as u16, &Config::OfCluster, None, fleet::switches(i))
+                .unwrap_or_else(|e| panic!("{e:#}"))
         });
         step.done("clusters with istiod");
         side_by_side(&clusters, |i, c| put(c, &cases.iter().flat_map(|case| case.objects(i)).collect::<Vec<_>>()));
@@ -118,10 +119,16 @@ impl Steps {
 fn put(cluster: &Cluster, objects: &[Value]) {
     net::runtime().block_on(async {
         let client = cluster.client().await.unwrap();
-        // A namespace comes before what is in it.
-        let (first, rest): (Vec<&Value>, Vec<&Value>) = objects.iter().partition(|o| o["kind"] == "Namespace");
-        for group in [first, rest] {
-            let writes = futures::stream::iter(group.into_iter().map(|o| put_one(&client, o)));
+        // A namespace comes before what is in it, and a Service before its slices: of those of a Service that it does not know
+        // yet, istiod takes what goes away for what is not ready.
+        let place = |o: &Value| match o["kind"].as_str() {
+            Some("Namespace") => 0,
+            Some("EndpointSlice") => 2,
+            _ => 1,
+        };
+        for group in 0..3 {
+            let group = objects.iter().filter(|o| place(o) == group);
+            let writes = futures::stream::iter(group.map(|o| put_one(&client, o)));
             writes.buffer_unordered(WIDTH).collect::<Vec<()>>().await;
         }
     });

@@ -68,6 +68,7 @@ fn of_upstream(upstream: &Upstream, all: &mut Facts) {
                 address: format!("{}:{}", e.address, e.port),
                 weight: u64::from(e.weight.unwrap_or(1)),
                 mtls: e.tls.is_some(),
+                unready: e.unready,
             }));
             *shares.entry((level, place)).or_default() += u64::from(locality.weight.unwrap_or_default());
         }

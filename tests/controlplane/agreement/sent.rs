@@ -62,9 +62,8 @@ fn of_cluster(cluster: &Value, assigned: Option<&Value>, all: &mut Facts) {
             let address = text(e, "/endpoint/address/socket_address/address");
             address.parse::<std::net::IpAddr>().is_err() && name.ends_with(&format!("|{address}"))
         };
-        let healthy = items(group, "/lb_endpoints").filter(|e| text(e, "/health_status") != "UNHEALTHY" && !itself(e));
-        let (before, all) = (endpoints.len(), items(group, "/lb_endpoints").count());
-        endpoints.extend(healthy.map(|e| {
+        let before = endpoints.len();
+        endpoints.extend(items(group, "/lb_endpoints").filter(|e| !itself(e)).map(|e| {
             let socket = |field: &str| e.pointer(&format!("/endpoint/address/socket_address/{field}"));
             let address = socket("address").and_then(Value::as_str).unwrap_or_default();
             let port = socket("port_value").and_then(Value::as_u64).unwrap_or_default();
@@ -75,25 +74,18 @@ fn of_cluster(cluster: &Value, assigned: Option<&Value>, all: &mut Facts) {
                 address: format!("{address}:{port}"),
                 weight: number(e, "/load_balancing_weight").max(1),
                 mtls: always.is_some() || auto.is_some() && mode == "istio",
+                unready: text(e, "/health_status") == "UNHEALTHY",
             }
         }));
-        let left = &endpoints[before..];
-        if !left.is_empty() {
-            // What is not ready has its part in the share that is sent, and none here.
-            let whole = left.len() == all;
-            let sum = left.iter().map(|e| e.weight).sum();
-            let share = if whole { number(group, "/load_balancing_weight") } else { sum };
-            *shares.entry((level, place)).or_default() += share;
+        if endpoints.len() > before {
+            *shares.entry((level, place)).or_default() += number(group, "/load_balancing_weight");
         }
     }
     let speaks = endpoints.iter().any(|e| e.mtls);
     add("endpoints", levels(endpoints, weighs.then_some(shares)));
     add("weighs places", json!(weighs));
     add("outlier detection", outlier(cluster.get("outlier_detection")));
-    // Without detection no host becomes unhealthy, and the threshold never counts.
-    let panic = cluster
-        .pointer("/common_lb_config/healthy_panic_threshold")
-        .filter(|_| cluster.get("outlier_detection").is_some());
+    let panic = cluster.pointer("/common_lb_config/healthy_panic_threshold");
     add(
         "panic below",
         panic.map_or(json!(50), |p| json!(p.get("value").and_then(Value::as_f64).unwrap_or(0.0) as u64)),

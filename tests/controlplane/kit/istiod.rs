@@ -34,6 +34,17 @@ impl Istiod {
     /// Starts it for a cluster that is [prepared](prepare), with a mesh configuration and perhaps the folder of `cacerts`;
     /// without one it signs with a root of its own. `number` keeps several of one namespace apart.
     pub fn start(cluster: &Cluster, number: u16, mesh: &Config, cacerts: Option<&Path>) -> anyhow::Result<Istiod> {
+        Istiod::start_with(cluster, number, mesh, cacerts, &[])
+    }
+
+    /// The same, with features switched on or off in its environment.
+    pub fn start_with(
+        cluster: &Cluster,
+        number: u16,
+        mesh: &Config,
+        cacerts: Option<&Path>,
+        switches: &[(&str, &str)],
+    ) -> anyhow::Result<Istiod> {
         let dir = &cluster.plan.dir;
         // It looks for the ConfigMap where there is no file.
         let config = dir.join("mesh.yaml");
@@ -70,6 +81,7 @@ impl Istiod {
             ("PILOT_ENABLE_ALPN_FILTER", "false"),
             ("ENABLE_DEBUG_ENDPOINT_AUTH", "false"),
         ];
+        let env = env.iter().chain(switches);
         istiod.env.extend(env.map(|(name, value)| (name.to_string(), value.to_string())));
         let folder = cacerts.map(|dir| ("ROOT_CA_DIR".to_string(), dir.display().to_string()));
         istiod.env.extend(folder);
