@@ -132,7 +132,7 @@ async fn dry_run(documents: &Documents, clients: &Clients, scenarios: &[Scenario
             let named = lane.target.host.to_str().unwrap_or_default();
             text += &format!(
                 "  load     {}/s to {host}:{port}{} (Host: {named})\n",
-                scenario.load.rate, lane.target.path
+                lane.rate, lane.target.path
             );
         }
         for step in &scenario.faults {
@@ -187,7 +187,7 @@ async fn one(
     stop: &CancellationToken,
 ) -> Result<(Vec<RunReport>, Exit), Failure> {
     let names: Vec<_> = resolved.lanes.iter().map(|l| l.name.clone()).collect();
-    let named = |lane: &Lane| (lane.name.clone(), lane.entry.clone());
+    let named = |lane: &Lane| (lane.name.clone(), lane.rate, lane.entry.clone());
     let named: Vec<_> = resolved.lanes.iter().map(named).zip(resolved.policies).collect();
     let drill = Drill {
         scenario: scenario.clone(),
@@ -206,7 +206,14 @@ async fn one(
         ctx.ui.say("  hint: nothing was broken; `failctl status` says more, --force starts anyway");
     }
     let (ending, marks) = (&outcome.ending, &outcome.marks);
-    let title = |((target, entry), policy)| Title { story: story.to_string(), target, policy, entry, zero: outcome.zero };
+    let title = |((target, rate, entry), policy)| Title {
+        story: story.to_string(),
+        target,
+        rate,
+        policy,
+        entry,
+        zero: outcome.zero,
+    };
     let runs: Vec<_> =
         named.into_iter().map(title).zip(&outcome.runs).map(|(t, run)| report::run(t, &scenario, ending, marks, run)).collect();
     if let Some(journal) = &outcome.journal {

@@ -120,7 +120,10 @@ impl Flags {
     /// Changes what a scenario document says where a flag says otherwise.
     pub fn adjust(&self, scenario: &mut Scenario) {
         let load = &mut scenario.load;
-        load.rate = self.rate.unwrap_or(load.rate);
+        if let Some(rate) = self.rate {
+            load.rate = rate;
+            scenario.targets.iter_mut().for_each(|t| t.rate = None);
+        }
         load.warmup = self.warmup.unwrap_or(load.warmup);
         load.during = self.heal_after.unwrap_or(load.during);
         load.timeout = self.timeout.unwrap_or(load.timeout);
@@ -157,6 +160,7 @@ impl Flags {
             url: self.url.clone(),
             path: self.path.clone(),
             host: self.host.clone(),
+            rate: None,
             answers: Answers { pattern: self.answered_by.clone(), ..Answers::default() },
         };
         let mut scenario = Scenario {

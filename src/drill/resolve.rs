@@ -277,7 +277,7 @@ pub async fn resolve(documents: &Documents, clients: &Clients, scenario: &Scenar
     let world = look_around(documents, clients, chosen.iter().chain(&through).flatten().copied()).await;
     let mut lanes = Vec::new();
     for ((target, protected), through) in scenario.targets.iter().zip(&chosen).zip(through) {
-        match lane(documents, &world, target, *protected, through) {
+        match lane(documents, &world, target, target.rate(&scenario.load), *protected, through) {
             Ok(lane) => lanes.push(lane),
             Err(problem) => problems.push(problem),
         }
@@ -346,6 +346,7 @@ fn lane(
     documents: &Documents,
     world: &World,
     target: &Target,
+    rate: u32,
     known: Option<&Protected>,
     through: Option<&Protected>,
 ) -> Result<Lane, Problem> {
@@ -397,7 +398,7 @@ fn lane(
         _ => Err("no failover is named, so it is not known which Envoy to ask".to_string()),
     };
     let entry = known.filter(|_| target.url.is_none()).map(|k| Entry { cluster: k.cluster.clone(), others: others(k) });
-    Ok(Lane { name: target.name.clone(), target: probe, primary, watch, entry })
+    Ok(Lane { name: target.name.clone(), target: probe, rate, primary, watch, entry })
 }
 
 /// The clusters a service runs on beside its primary's, in the document's order.

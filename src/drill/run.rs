@@ -49,6 +49,8 @@ pub struct Lane {
     pub name: String,
     /// Where requests go.
     pub target: probe::Target,
+    /// How many are started per second.
+    pub rate: u32,
     /// The labels of the primary; empty: whoever answers before the fault.
     pub primary: BTreeSet<String>,
     /// Whose Envoy decides, or why it is not known.
@@ -181,13 +183,12 @@ impl<'a> Stage<'a> {
     fn open(drill: &'a Drill, stop: CancellationToken, tell: UnboundedSender<Event>) -> Self {
         let load = &drill.scenario.load;
         let pace = Pace {
-            rate: load.rate,
             // Acts take time of their own; the load is stopped when the drill is over.
             duration: drill.scenario.longest().std() + Duration::from_secs(600),
             timeout: load.timeout.std(),
             max_in_flight: load.max_in_flight,
         };
-        let targets: Vec<_> = drill.lanes.iter().map(|l| l.target.clone()).collect();
+        let targets: Vec<_> = drill.lanes.iter().map(|l| (l.target.clone(), l.rate)).collect();
         let samples: Shared = Arc::new(Mutex::new(vec![Samples::default(); targets.len()]));
         let mut running = probe::start(targets, pace);
         let zero = jiff::Timestamp::now() - Duration::from_micros(running.now());

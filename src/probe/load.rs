@@ -36,8 +36,6 @@ pub enum Event {
 /// How the load runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// Requests per second and target.
-    pub rate: u32,
     /// When to stop starting requests.
     pub duration: Duration,
     /// How long one request may take, from its intended start.
@@ -68,18 +66,20 @@ impl Running {
     }
 }
 
-/// Starts the load on all targets at once. Must be called on a tokio runtime.
-pub fn start(targets: Vec<Target>, pace: Pace) -> Running {
+/// Starts the load on all targets at once, each at its rate in requests per second. Must be called on a tokio runtime.
+pub fn start(targets: Vec<(Target, u32)>, pace: Pace) -> Running {
     let (tell, events) = mpsc::unbounded_channel();
     let stop = CancellationToken::new();
     let abandon = CancellationToken::new();
     // A little later than now, so that the first request is not late.
     let zero = Instant::now() + Duration::from_millis(5);
-    let apart = Duration::from_secs(1) / pace.rate.max(1) / u32::try_from(targets.len().max(1)).unwrap_or(1);
-    for (index, target) in targets.into_iter().enumerate() {
+    // The fastest fits its requests between those of the others.
+    let fastest = targets.iter().map(|(_, rate)| *rate).max().unwrap_or(1).max(1);
+    let apart = Duration::from_secs(1) / fastest / u32::try_from(targets.len().max(1)).unwrap_or(1);
+    for (index, (target, rate)) in targets.into_iter().enumerate() {
         let shift = apart * u32::try_from(index).unwrap_or(0);
-        let lane =
-            Lane { index, target: Arc::new(target), pool: Arc::default(), tell: tell.clone(), zero, pace, shift };
+        let (target, pool, tell) = (Arc::new(target), Arc::default(), tell.clone());
+        let lane = Lane { index, target, rate, pool, tell, zero, pace, shift };
         tokio::spawn(lane.run(stop.clone(), abandon.clone()));
     }
     Running { events, zero, stop, _guard: abandon.drop_guard() }
@@ -88,6 +88,7 @@ pub fn start(targets: Vec<Target>, pace: Pace) -> Running {
 struct Lane {
     index: usize,
     target: Arc<Target>,
+    rate: u32,
     pool: Arc<Pool>,
     tell: mpsc::UnboundedSender<Event>,
     zero: Instant,
@@ -124,7 +125,7 @@ impl Lane {
 
     /// When request `n` is meant to start, from the zero of the load. Exact: no error adds up.
     fn offset(&self, n: u64) -> Duration {
-        let rate = u64::from(self.pace.rate.max(1));
+        let rate = u64::from(self.rate.max(1));
         Duration::from_secs(n / rate) + Duration::from_nanos((n % rate) * 1_000_000_000 / rate) + self.shift
     }
 

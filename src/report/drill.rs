@@ -117,6 +117,8 @@ pub struct Title {
     pub story: String,
     /// The service.
     pub target: String,
+    /// Requests started per second.
+    pub rate: u32,
     /// How it is protected.
     pub policy: String,
     /// The gateway by which its requests enter, where that is known.
@@ -155,7 +157,7 @@ pub fn run(title: Title, scenario: &Scenario, ending: &Ending, marks: &Marks, ru
             Ending::Interrupted => "interrupted",
         },
         findings,
-        rate: scenario.load.rate,
+        rate: title.rate,
         requests: m.requests,
         requests_in_fault: m.requests_in_fault,
         failed: m.failed,

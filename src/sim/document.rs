@@ -90,6 +90,10 @@ pub struct TargetSpec {
     /// The Host header, where it is not the URL's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
+    /// Requests per second to this one; default: the load's `rate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<u32>")]
+    pub rate: Option<u32>,
     /// How to tell who answered.
     #[serde(default)]
     pub answers: Answers,
@@ -250,16 +254,16 @@ fn targets(
     problems: &mut Vec<Found>,
 ) -> Vec<Target> {
     let short = failover.is_some() || url.is_some();
-    let mut say = |at: &str, what: String, hint: &str| {
-        problems.push((at.to_string(), Problem::error("FCT0603", what).hint(hint)));
+    let mut say = |code, at: &str, what: String, hint: &str| {
+        problems.push((at.to_string(), Problem::error(code, what).hint(hint)));
     };
     if short && !list.is_empty() {
         let what = "spec.failover and spec.url are short for one target; spec.targets is given too";
-        say("/spec/targets", what.into(), "keep one of the two");
+        say("FCT0603", "/spec/targets", what.into(), "keep one of the two");
     }
     if !short && list.is_empty() {
         let hint = "write spec.failover (the name of a Failover document), spec.url, or spec.targets";
-        say("/spec", "the Scenario names nothing to send requests to".into(), hint);
+        say("FCT0603", "/spec", "the Scenario names nothing to send requests to".into(), hint);
     }
     let list = if short { vec![TargetSpec { failover, url, ..TargetSpec::default() }] } else { list };
     list.into_iter()
@@ -268,17 +272,26 @@ fn targets(
             let name = t.name.or_else(|| t.failover.clone()).or_else(|| t.url.clone());
             if t.url.is_none() && t.failover.is_none() {
                 let at = format!("/spec/targets/{i}");
-                say(&at, "this target has neither failover nor url".into(), "name a Failover document, or give a URL");
+                say(
+                    "FCT0603",
+                    &at,
+                    "this target has neither failover nor url".into(),
+                    "name a Failover document, or give a URL",
+                );
             }
             if let Some(path) = t.path.as_ref().filter(|p| !p.starts_with('/')) {
                 let at = format!("/spec/targets/{i}/path");
-                say(&at, format!("`{path}` is not a path"), "a path begins with /");
+                say("FCT0603", &at, format!("`{path}` is not a path"), "a path begins with /");
             }
             if let Some(Err(why)) = t.answers.pattern.as_ref().map(|p| regex::Regex::new(p)) {
                 let at = format!("/spec/targets/{i}/answers/pattern");
                 let what =
                     format!("the pattern cannot be read: {}", why.to_string().lines().last().unwrap_or_default());
-                say(&at, what, "the syntax is that of the regex crate; put it in single quotes");
+                say("FCT0603", &at, what, "the syntax is that of the regex crate; put it in single quotes");
+            }
+            if let Some(Err(what)) = t.rate.map(fits) {
+                let hint = "leave it out for the load's own rate";
+                say("FCT0605", &format!("/spec/targets/{i}/rate"), what, hint);
             }
             Target {
                 name: name.unwrap_or_default(),
@@ -288,18 +301,28 @@ fn targets(
                 url: t.url,
                 path: t.path,
                 host: t.host,
+                rate: t.rate,
                 answers: t.answers,
             }
         })
         .collect()
 }
 
+/// Whether so many requests a second are a load.
+fn fits(rate: u32) -> Result<(), String> {
+    if (1..=100_000).contains(&rate) {
+        Ok(())
+    } else {
+        Err(format!("a rate of {rate} requests per second is not between 1 and 100000"))
+    }
+}
+
 /// Limits that make a load measurable at all.
 pub fn check(load: &Load) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut bad = |what: String| problems.push(Problem::error("FCT0605", what));
-    if load.rate == 0 || load.rate > 100_000 {
-        bad(format!("a rate of {} requests per second is not between 1 and 100000", load.rate));
+    if let Err(what) = fits(load.rate) {
+        bad(what);
     }
     if load.warmup.0 < 500 {
         bad(format!("a warm-up of {} is too short to see a steady state; at least 500ms", load.warmup));

@@ -33,7 +33,7 @@ impl Expected {
 /// The load.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Load {
-    /// Requests started per second and target, whether or not earlier ones have ended.
+    /// Requests started per second and target that says nothing else, whether or not earlier ones have ended.
     pub rate: u32,
     /// Load before the fault; also the pre-flight check.
     pub warmup: Millis,
@@ -98,8 +98,17 @@ pub struct Target {
     pub path: Option<String>,
     /// The Host header, where it is not the URL's.
     pub host: Option<String>,
+    /// Requests per second, where they are not those of the load.
+    pub rate: Option<u32>,
     /// How to tell who answered.
     pub answers: Answers,
+}
+
+impl Target {
+    /// Requests started per second under this load.
+    pub fn rate(&self, load: &Load) -> u32 {
+        self.rate.unwrap_or(load.rate)
+    }
 }
 
 /// The gateway by which a target's requests enter.

@@ -26,6 +26,7 @@ fn scenario(faults: usize) -> Scenario {
         url: Some("http://127.0.0.1".into()),
         path: None,
         host: None,
+        rate: None,
         answers: Default::default(),
     };
     Scenario {
@@ -367,7 +368,15 @@ fn a_scenario_document_says_everything_that_is_wrong_with_it() {
     assert!(pointer.starts_with("/spec/faults/0/inject"), "{pointer}");
     let what = &problem.what;
     assert!(what.contains("spec.faults[0].inject.scaleToZero") && what.contains("deploymnt"), "{what}");
-    let good = read(r#"{"url": "u", "faults": [{"inject": {"clusterDown": {"cluster": "a"}}}], "expected": "outage"}"#);
+    let down = r#"[{"inject": {"clusterDown": {"cluster": "a"}}}]"#;
+    let problems = read(&format!(r#"{{"targets": [{{"url": "u", "rate": 100001}}], "faults": {down}}}"#)).unwrap_err();
+    let said = (problems[0].0.as_str(), problems[0].1.code);
+    assert_eq!(said, ("/spec/targets/0/rate", "FCT0605"));
+    let two = r#"[{"url": "u", "rate": 7}, {"url": "v"}]"#;
+    let two = read(&format!(r#"{{"targets": {two}, "faults": {down}, "load": {{"rate": 9}}}}"#)).unwrap();
+    let rates: Vec<_> = two.targets.iter().map(|t| t.rate(&two.load)).collect();
+    assert_eq!(rates, [7, 9]);
+    let good = read(&format!(r#"{{"url": "u", "faults": {down}, "expected": "outage"}}"#));
     let good = good.unwrap();
     assert_eq!((good.expected, good.fault_name().as_str()), (Expected::Outage, "cluster-down"));
     assert_eq!(good.load, Load::default());
