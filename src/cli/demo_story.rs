@@ -115,14 +115,14 @@ impl Pace {
     }
 
     /// The same where three or four Envoys stand in the way of each request: two cores carry 400/s of them and stay idle
-    /// enough. What is recommended must prove itself on more than 10000 requests, 11 s + 22 s + 2.5 s at 300/s, 6600 of them
-    /// in the fault; the article's loss shows on fewer.
+    /// enough. What is recommended must prove itself on more than 10000 requests, 10 s + 19.5 s + 2.5 s at 320/s, 6240 of
+    /// them in the fault; the article's loss shows on fewer.
     pub fn in_a_mesh(full: bool, rate: Option<u32>) -> Pace {
         if !full {
             return Pace::of(full, rate.or(Some(100)));
         }
-        let times = Times { warmup: "11s", during: "22s", settle: "2500ms" };
-        Pace { rate: rate.unwrap_or(300), article: rate.is_none().then_some(100), times, outage: SHORT }
+        let times = Times { warmup: "10s", during: "19500ms", settle: "2500ms" };
+        Pace { rate: rate.unwrap_or(320), article: rate.is_none().then_some(80), times, outage: SHORT }
     }
 
     fn times(self, fault: Fault) -> Times {

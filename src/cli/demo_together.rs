@@ -1,5 +1,6 @@
-//! All stories of the demo: played side by side, each by a failctl of its own in a sandbox of its own, and told one after
-//! the other. While one measures, the next brings its clusters up. No command itself.
+//! All stories of the demo, each played by a failctl of its own in a sandbox of its own, and told one after the other. The
+//! tour plays them side by side: while one measures, the next brings its clusters up. The record plays one at a time: what
+//! it measures has the machine for itself. No command itself.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -28,7 +29,7 @@ pub fn tell(args: &Args, stories: &[Story], ctx: &Ctx) -> Result<Exit, Failure> 
     let begun = Instant::now();
     let internal = |e: std::io::Error| Failure::new(Exit::Internal, e);
     let turns = tempfile::Builder::new().prefix("failctl-demo-").tempdir().map_err(internal)?;
-    demo_turns::prepare(turns.path(), args.full).map_err(internal)?;
+    demo_turns::prepare(turns.path()).map_err(internal)?;
     let ended = ctx.block_on(play(args, stories, ctx, turns.path()))??;
     if ended.iter().any(|e| e.code == Exit::Interrupted as i32) {
         ctx.ui.say("stopped: the sandboxes are gone, nothing is left behind");
@@ -64,15 +65,17 @@ async fn play(args: &Args, stories: &[Story], ctx: &Ctx, turns: &Path) -> Result
     let envoy = demo_stage::envoy(&ctx.ui, args.envoy.clone()).await?;
     let executable = std::env::current_exe().map_err(|e| Failure::new(Exit::Internal, e))?;
     let keeper = Keeper::new(&executable).map_err(|e| Failure::new(Exit::Internal, e))?;
+    let start = |story: Story| Play::start(&keeper, &executable, line(story, args, ctx, &envoy, turns));
+    let at_once = if args.full { 1 } else { stories.len() };
     let mut plays = Vec::new();
-    for story in stories {
-        plays.push(Play::start(&keeper, &executable, line(*story, args, ctx, &envoy, turns)).await?);
-    }
     let told = async {
         let mut ended = Vec::new();
-        for (story, play) in stories.iter().zip(&mut plays) {
+        for (i, story) in stories.iter().enumerate() {
+            while let Some(next) = stories[..stories.len().min(i + at_once)].get(plays.len()) {
+                plays.push(start(*next).await?);
+            }
             ctx.ui.say(format!("\n##### {}", story.as_str()));
-            ended.push(play.tell(ctx).await?);
+            ended.push(plays[i].tell(ctx).await?);
         }
         Ok::<_, Failure>(ended)
     };
@@ -80,7 +83,7 @@ async fn play(args: &Args, stories: &[Story], ctx: &Ctx, turns: &Path) -> Result
         ended = told => return ended,
         () = stop.cancelled() => {}
     }
-    futures::future::join_all(plays.iter_mut().map(|p| p.child.stop(PUT_AWAY))).await;
+    futures::future::join_all(plays.iter_mut().map(|p: &mut Play| p.child.stop(PUT_AWAY))).await;
     Ok(vec![Ended { code: Exit::Interrupted as i32, data: String::new() }])
 }
 

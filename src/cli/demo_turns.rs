@@ -21,11 +21,11 @@ pub enum What {
 
 impl What {
     /// What the names of the locks begin with, one of which is a turn.
-    fn prefixes(self) -> &'static [&'static str] {
+    fn prefix(self) -> &'static str {
         match self {
-            What::Boot => &["boot-"],
-            What::LightDrill => &["light-", "alone-"],
-            What::Drill => &["heavy-", "alone-"],
+            What::Boot => "boot-",
+            What::LightDrill => "light-",
+            What::Drill => "heavy-",
         }
     }
 
@@ -45,11 +45,9 @@ pub struct Turn {
     _lock: Option<File>,
 }
 
-/// Makes the lock files: one story boots at a time. Of the tour's loads a light one and two others stand side by side on two
-/// cores; a record is of one story `alone`.
-pub fn prepare(dir: &Path, alone: bool) -> std::io::Result<()> {
-    let drills: &[&str] = if alone { &["alone-0"] } else { &["light-0", "heavy-0", "heavy-1"] };
-    ["boot-0"].iter().chain(drills).try_for_each(|name| File::create(dir.join(name)).map(drop))
+/// Makes the lock files: one story boots at a time, and a light load and two others stand side by side on two cores.
+pub fn prepare(dir: &Path) -> std::io::Result<()> {
+    ["boot-0", "light-0", "heavy-0", "heavy-1"].iter().try_for_each(|name| File::create(dir.join(name)).map(drop))
 }
 
 /// Waits for a turn; without a directory nobody else is there. `go_on` is asked meanwhile.
@@ -95,7 +93,7 @@ impl Place {
 /// Whether all clusters are up.
 fn nobody_boots(dir: &Path) -> std::io::Result<bool> {
     let mut all = named(dir, What::Boot.queue())?;
-    all.extend(named(dir, "boot-")?);
+    all.extend(named(dir, What::Boot.prefix())?);
     Ok(!all.iter().any(|name| held(dir, name)))
 }
 
@@ -110,12 +108,10 @@ fn named(dir: &Path, prefix: &str) -> std::io::Result<Vec<String>> {
 }
 
 fn free(dir: &Path, what: What) -> std::io::Result<Option<File>> {
-    for prefix in what.prefixes() {
-        for name in named(dir, prefix)? {
-            let file = File::open(dir.join(name))?;
-            if file.try_lock().is_ok() {
-                return Ok(Some(file));
-            }
+    for name in named(dir, what.prefix())? {
+        let file = File::open(dir.join(name))?;
+        if file.try_lock().is_ok() {
+            return Ok(Some(file));
         }
     }
     Ok(None)
@@ -128,7 +124,7 @@ mod tests {
     #[test]
     fn there_are_as_many_turns_as_were_made_and_one_that_ends_is_free_again() {
         let dir = tempfile::tempdir().unwrap();
-        prepare(dir.path(), false).unwrap();
+        prepare(dir.path()).unwrap();
         let free = |what: What| free(dir.path(), what).unwrap();
         let first = free(What::Drill);
         let second = free(What::Drill);
@@ -147,7 +143,7 @@ mod tests {
     #[test]
     fn a_load_that_weighs_waits_until_all_clusters_are_up() {
         let dir = tempfile::tempdir().unwrap();
-        prepare(dir.path(), false).unwrap();
+        prepare(dir.path()).unwrap();
         let boots = free(dir.path(), What::Boot).unwrap();
         assert!(boots.is_some() && !nobody_boots(dir.path()).unwrap());
         let waits = Place::new(dir.path(), What::Boot).unwrap();
@@ -158,17 +154,9 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_of_one_story_at_a_time() {
-        let dir = tempfile::tempdir().unwrap();
-        prepare(dir.path(), true).unwrap();
-        let light = free(dir.path(), What::LightDrill).unwrap();
-        assert!(light.is_some() && free(dir.path(), What::Drill).unwrap().is_none());
-    }
-
-    #[test]
     fn who_has_waited_longest_is_next_and_who_gave_up_is_passed_over() {
         let dir = tempfile::tempdir().unwrap();
-        prepare(dir.path(), true).unwrap();
+        prepare(dir.path()).unwrap();
         let [first, second, third] = [(); 3].map(|()| {
             // The clock of a coarse kernel stands still for a while.
             std::thread::sleep(Duration::from_millis(10));

@@ -11,6 +11,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::callers;
@@ -21,6 +22,9 @@ use crate::model::name::ClusterName;
 
 /// Time between two questions. Detection is seen at most this much (and one exchange) late.
 pub const EVERY: Duration = Duration::from_millis(50);
+/// The time between two questions is at least so many times that of an exchange: an Envoy with thousands of clusters, or on
+/// a busy machine, has more to do than to answer.
+const PATIENCE: u32 = 4;
 /// Time one exchange may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// The admin port of Gloo's proxies.
@@ -100,6 +104,7 @@ pub async fn watch(
     let asking = async {
         let mut connection = None;
         loop {
+            let begun = Instant::now();
             let asked = tokio::time::timeout(TIMEOUT, ask(&clients, &proxies, &services, &mut connection)).await;
             let answer = asked.unwrap_or_else(|_| Err(anyhow::anyhow!("no answer within {} s", TIMEOUT.as_secs())));
             let failed = answer.is_err();
@@ -110,8 +115,9 @@ pub async fn watch(
             if failed {
                 connection = None;
                 tokio::time::sleep(EVERY * 4).await;
+            } else {
+                tokio::time::sleep(EVERY.max(begun.elapsed() * PATIENCE)).await;
             }
-            tokio::time::sleep(EVERY).await;
         }
     };
     tokio::select! {
