@@ -139,7 +139,8 @@ pub fn article(stage: &mut Stage<'_>) -> Result<(), Failure> {
     let remote = documents(GUIDE_REMOTE)?.into_iter().chain(member).collect();
     guide(stage, local, remote)?;
     stage.write("article.yaml", MESH_ARTICLE)?;
-    stage.must("apply -f kind2=guide-local.yaml -f kind3=guide-remote.yaml --yes --wait")?;
+    stage.must("apply -f kind3=guide-remote.yaml --yes --wait")?;
+    stage.must("apply -f kind2=guide-local.yaml --yes --wait")?;
     stage.must("route add --cluster kind2 --path-prefix / --dest-name default-productpage-9080 --yes")?;
     stage.must("istio apply -f failctl.yaml -f article.yaml --yes --wait")
 }
