@@ -139,6 +139,7 @@ pub fn article(stage: &mut Stage<'_>) -> Result<(), Failure> {
     let remote = documents(GUIDE_REMOTE)?.into_iter().chain(member).collect();
     guide(stage, local, remote)?;
     stage.write("article.yaml", MESH_ARTICLE)?;
+    // In the guide's order, as at the edge alone.
     stage.must("apply -f kind3=guide-remote.yaml --yes --wait")?;
     stage.must("apply -f kind2=guide-local.yaml --yes --wait")?;
     stage.must("route add --cluster kind2 --path-prefix / --dest-name default-productpage-9080 --yes")?;

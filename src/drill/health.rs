@@ -20,10 +20,10 @@ use crate::envoy::admin::{self, Host};
 use crate::judge::service;
 use crate::model::name::ClusterName;
 
-/// Time between two questions. Detection is seen at most this much (and one exchange) late.
+/// Time between two questions to an Envoy that answers at once. Detection is seen at most this much (and one exchange) late.
 pub const EVERY: Duration = Duration::from_millis(50);
-/// The time between two questions is at least so many times that of an exchange: an Envoy with thousands of clusters, or on
-/// a busy machine, has more to do than to answer.
+/// The time between two questions is at least so many times that of an exchange, up to [`TIMEOUT`]: an Envoy with thousands
+/// of clusters, or on a busy machine, has more to do than to answer.
 const PATIENCE: u32 = 4;
 /// Time one exchange may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -116,7 +116,7 @@ pub async fn watch(
                 connection = None;
                 tokio::time::sleep(EVERY * 4).await;
             } else {
-                tokio::time::sleep(EVERY.max(begun.elapsed() * PATIENCE)).await;
+                tokio::time::sleep((begun.elapsed() * PATIENCE).clamp(EVERY, TIMEOUT)).await;
             }
         }
     };
