@@ -104,6 +104,7 @@ pub enum FormArg {
     /// Everything dies, the edge too
     All,
     /// What controls it dies, the API included; what runs goes on running
+    #[value(alias = "controlPlane")]
     ControlPlane,
 }
 

@@ -358,7 +358,8 @@ fn lane(
         (None, Some(known), Some(cluster)) => {
             if let Some(why) = world.clusters.get(&cluster.name).and_then(|o| o.unreachable.clone()) {
                 let what = format!("where the gateway of {} is reached is not known: {why}", cluster.name);
-                return Err(Problem::error("FCT0608", what).hint("name it with --url, or spec.url in the scenario"));
+                return Err(Problem::error("FCT0608", what)
+                    .hint("name it with --url, or with the `url` of a scenario's target"));
             }
             format!("{}{}", entry(world, cluster, known)?, known.prefix)
         }

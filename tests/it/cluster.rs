@@ -427,6 +427,23 @@ fn a_dead_cluster_is_taken_out_everywhere_else_and_the_rest_is_said() {
 }
 
 #[test]
+fn who_could_not_be_asked_did_not_say_that_nothing_is_to_be_done() {
+    let ground = ground();
+    ground.ok(&["cluster", "register", "remote", "--yes"]);
+    ground.stop("local");
+    let all = ground.run(&["cluster", "renew"]);
+    assert_eq!(all.code, Some(8), "{}", all.err);
+    assert!(all.err.contains("local could not be asked") && !all.err.contains("nothing to renew"), "{}", all.err);
+    let one = ground.run(&["cluster", "renew", "remote"]);
+    assert_eq!(one.code, Some(4), "{}", one.err);
+    assert!(one.err.contains("whether `remote` is registered is not known"), "{}", one.err);
+    let listed = ground.run(&["cluster", "list"]);
+    assert_eq!(listed.code, Some(8), "{}{}", listed.out, listed.err);
+    assert!(listed.out.contains("local could not be asked"), "{}", listed.out);
+    assert!(!listed.out.contains("remote is not registered"), "{}", listed.out);
+}
+
+#[test]
 fn a_cluster_that_schemes_still_name_stays() {
     let ground = ground();
     ground.ok(&["cluster", "register", "remote", "--yes"]);

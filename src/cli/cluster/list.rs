@@ -65,7 +65,10 @@ pub async fn report(roll: &Roll, only: Option<&str>, try_them: bool) -> Result<M
     let mut report = MemberReport::new(now, Vec::new());
     for member in roll.fleet.clusters.values().filter(|c| only.is_none_or(|o| c.name.as_str() == o)) {
         if !registered.contains(member.name.as_str()) {
-            report.not_registered.push(member.name.to_string());
+            // Where nobody could be asked, nobody said that it is none; the report names who could not.
+            if roll.unread(member).is_empty() {
+                report.not_registered.push(member.name.to_string());
+            }
             continue;
         }
         for place in roll.places(member) {

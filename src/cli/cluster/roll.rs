@@ -95,6 +95,12 @@ impl Roll {
         federation.into_iter().chain(mesh).collect()
     }
 
+    /// The clusters that would keep a member's registrations and could not be read, with the reason.
+    pub fn unread(&self, member: &Cluster) -> BTreeMap<ClusterName, String> {
+        let keepers = self.places(member).into_iter().map(|place| place.cluster);
+        keepers.filter_map(|c| Some((c.clone(), self.world.clusters.get(&c)?.unreachable.clone()?))).collect()
+    }
+
     /// Why a cluster's objects are not known; nothing when they are.
     pub fn away(&self, cluster: &str) -> Option<&Trouble> {
         self.uids.get(cluster).and_then(|u| u.as_ref().err())
