@@ -64,17 +64,17 @@ pub async fn report(roll: &Roll, only: Option<&str>, try_them: bool) -> Result<M
     let registered: BTreeSet<&str> = all.iter().map(|s| s.member.as_str()).collect();
     let mut report = MemberReport::new(now, Vec::new());
     for member in roll.fleet.clusters.values().filter(|c| only.is_none_or(|o| c.name.as_str() == o)) {
+        let unread = roll.unread(member);
         if !registered.contains(member.name.as_str()) {
             // Where nobody could be asked, nobody said that it is none; the report names who could not.
-            if roll.unread(member).is_empty() {
+            if unread.is_empty() {
                 report.not_registered.push(member.name.to_string());
             }
             continue;
         }
         for place in roll.places(member) {
             let there = all.iter().any(|s| s.place == place && s.member == member.name.as_str());
-            let unread = roll.world.clusters.get(&place.cluster).is_some_and(|o| o.unreachable.is_some());
-            if !there && !unread {
+            if !there && !unread.contains_key(&place.cluster) {
                 rows.push(MemberRow {
                     member: member.name.to_string(),
                     purpose: place.purpose,
