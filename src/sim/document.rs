@@ -229,6 +229,10 @@ pub fn scenario(document: ScenarioDocument) -> Result<Scenario, Vec<Found>> {
         max_failover: limits.max_failover,
         max_failback: limits.max_failback,
     };
+    for (i, why) in targets.iter().enumerate().filter_map(|(i, t)| Some((i, fits(t.rate?).err()?))) {
+        let problem = Problem::error("FCT0605", why).hint("leave it out for the load's own rate");
+        problems.push((format!("/spec/targets/{i}/rate"), problem));
+    }
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -254,16 +258,16 @@ fn targets(
     problems: &mut Vec<Found>,
 ) -> Vec<Target> {
     let short = failover.is_some() || url.is_some();
-    let mut say = |code, at: &str, what: String, hint: &str| {
-        problems.push((at.to_string(), Problem::error(code, what).hint(hint)));
+    let mut say = |at: &str, what: String, hint: &str| {
+        problems.push((at.to_string(), Problem::error("FCT0603", what).hint(hint)));
     };
     if short && !list.is_empty() {
         let what = "spec.failover and spec.url are short for one target; spec.targets is given too";
-        say("FCT0603", "/spec/targets", what.into(), "keep one of the two");
+        say("/spec/targets", what.into(), "keep one of the two");
     }
     if !short && list.is_empty() {
         let hint = "write spec.failover (the name of a Failover document), spec.url, or spec.targets";
-        say("FCT0603", "/spec", "the Scenario names nothing to send requests to".into(), hint);
+        say("/spec", "the Scenario names nothing to send requests to".into(), hint);
     }
     let list = if short { vec![TargetSpec { failover, url, ..TargetSpec::default() }] } else { list };
     list.into_iter()
@@ -272,26 +276,17 @@ fn targets(
             let name = t.name.or_else(|| t.failover.clone()).or_else(|| t.url.clone());
             if t.url.is_none() && t.failover.is_none() {
                 let at = format!("/spec/targets/{i}");
-                say(
-                    "FCT0603",
-                    &at,
-                    "this target has neither failover nor url".into(),
-                    "name a Failover document, or give a URL",
-                );
+                say(&at, "this target has neither failover nor url".into(), "name a Failover document, or give a URL");
             }
             if let Some(path) = t.path.as_ref().filter(|p| !p.starts_with('/')) {
                 let at = format!("/spec/targets/{i}/path");
-                say("FCT0603", &at, format!("`{path}` is not a path"), "a path begins with /");
+                say(&at, format!("`{path}` is not a path"), "a path begins with /");
             }
             if let Some(Err(why)) = t.answers.pattern.as_ref().map(|p| regex::Regex::new(p)) {
                 let at = format!("/spec/targets/{i}/answers/pattern");
                 let what =
                     format!("the pattern cannot be read: {}", why.to_string().lines().last().unwrap_or_default());
-                say("FCT0603", &at, what, "the syntax is that of the regex crate; put it in single quotes");
-            }
-            if let Some(Err(what)) = t.rate.map(fits) {
-                let hint = "leave it out for the load's own rate";
-                say("FCT0605", &format!("/spec/targets/{i}/rate"), what, hint);
+                say(&at, what, "the syntax is that of the regex crate; put it in single quotes");
             }
             Target {
                 name: name.unwrap_or_default(),
