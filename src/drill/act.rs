@@ -118,7 +118,7 @@ async fn deployment(ground: &Ground, cluster: &ClusterName, namespace: &str, nam
         .ok_or_else(|| anyhow!("there is no deployment {namespace}/{name} on {cluster}"))
 }
 
-async fn object(
+pub(super) async fn object(
     clients: &Clients,
     cluster: &ClusterName,
     kind: &str,

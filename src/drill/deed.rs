@@ -219,6 +219,29 @@ fn next_command(before: &[Container], to: &[String], now: &Value, undo: bool) ->
     Next::Merge { patch, subresource: None }
 }
 
+/// Whether what a deed wrote has become of the Pods, by what the cluster's controllers say of the object now; if not, what
+/// is still as it was. A Deployment rolls out one Pod after the other, and until then those of before answer.
+pub fn holds(deed: &Deed, now: &Value) -> Result<(), String> {
+    let number = |path: &str| now.pointer(path).and_then(Value::as_i64).unwrap_or(0);
+    let to = match deed {
+        Deed::Scale { to, .. } => *to,
+        Deed::Command { .. } => replicas(now),
+        _ => return Ok(()),
+    };
+    if number("/status/observedGeneration") < number("/metadata/generation") {
+        return Err("its controller has not seen the change".into());
+    }
+    let all = number("/status/replicas");
+    match deed {
+        Deed::Scale { .. } if all > to => Err(format!("{all} of its Pods are left")),
+        Deed::Command { .. } if number("/status/updatedReplicas") < to => {
+            Err(format!("{} of {to} Pods run the command", number("/status/updatedReplicas")))
+        }
+        Deed::Command { .. } if all > to => Err(format!("{} more run what they ran before", all - to)),
+        _ => Ok(()),
+    }
+}
+
 /// One more label in the selector; the others stay as they are, and as somebody may change them meanwhile.
 fn next_selector(now: &Value, undo: bool) -> Next {
     let selects = now["spec"]["selector"].get(DESELECT).is_some();
@@ -296,6 +319,27 @@ mod tests {
         assert_eq!(containers[1], before.pointer("/spec/template/spec/containers/1").unwrap().clone());
         let missing = command(&before, Some("web"), &[]).unwrap_err();
         assert_eq!(missing, "it has no container web; it has: echo, envoy");
+    }
+
+    #[test]
+    fn a_deed_holds_once_no_pod_of_before_is_left() {
+        let with = |generation: i64, status: Value| {
+            let mut object = deployment(2);
+            object["metadata"]["generation"] = json!(generation);
+            object["status"] = status;
+            object
+        };
+        let sleep = command(&deployment(2), None, &["sleep".to_string()]).unwrap();
+        let status = |all: i64, new: i64| json!({"observedGeneration": 3, "replicas": all, "updatedReplicas": new});
+        assert_eq!(holds(&sleep, &with(4, status(2, 2))).unwrap_err(), "its controller has not seen the change");
+        assert_eq!(holds(&sleep, &with(3, status(3, 1))).unwrap_err(), "1 of 2 Pods run the command");
+        assert_eq!(holds(&sleep, &with(3, status(3, 2))).unwrap_err(), "1 more run what they ran before");
+        assert_eq!(holds(&sleep, &with(3, status(2, 2))), Ok(()));
+        let gone = scale("Deployment", &deployment(2));
+        assert_eq!(holds(&gone, &with(3, status(2, 2))).unwrap_err(), "2 of its Pods are left");
+        assert_eq!(holds(&gone, &with(3, json!({"observedGeneration": 3}))), Ok(()));
+        let switch = Deed::Switch { off: Vec::new(), on: Vec::new() };
+        assert_eq!(holds(&switch, &Value::Null), Ok(()), "nothing is said of it");
     }
 
     #[test]

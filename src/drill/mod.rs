@@ -6,6 +6,7 @@ pub mod act;
 pub mod callers;
 pub mod deed;
 pub mod health;
+mod hold;
 pub mod journal;
 pub mod lock;
 pub mod resolve;
