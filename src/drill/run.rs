@@ -14,12 +14,16 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio_util::sync::CancellationToken;
 
 use super::act::{self, Ground};
+use super::deed::Deed;
+use super::hold;
 use super::journal::Journal;
 use super::lock;
 use super::restore;
 use super::watching::{self, Asked, Backup, Watch};
 use crate::model::duration::Millis;
+use crate::model::name::ClusterName;
 use crate::probe::load::Pace;
+use crate::probe::machine::Processors;
 use crate::probe::{self, Running};
 use crate::sim::analysis;
 use crate::sim::fault::Fault;
@@ -171,6 +175,8 @@ struct Stage<'a> {
     answers: Vec<Asked>,
     marks: Marks,
     zero: jiff::Timestamp,
+    /// From the fault on.
+    processors: Option<Processors>,
     primary: Vec<BTreeSet<String>>,
     /// Journal entries of the faults begun, in order.
     begun: Vec<Vec<usize>>,
@@ -207,6 +213,7 @@ impl<'a> Stage<'a> {
             answers,
             marks: Marks::default(),
             zero,
+            processors: None,
             primary: drill.lanes.iter().map(|l| l.primary.clone()).collect(),
             begun: Vec::new(),
             remarks: Vec::new(),
@@ -333,15 +340,33 @@ impl<'a> Stage<'a> {
         self.say(format!("inject: {fault}"));
         let now = self.load.now();
         self.marks.broken.get_or_insert(now);
+        self.processors.get_or_insert_with(Processors::watch);
         self.marks.fully_broken = Some(now);
         let clients = &self.drill.ground.clients;
         let acts = prepared.iter().map(|(cluster, deed)| act::carry_out(clients, cluster, deed, false));
         match futures::future::try_join_all(acts).await {
             Ok(remarks) => {
                 self.remarks.extend(remarks.into_iter().flatten());
-                Observation::Done
+                self.take_hold(&prepared).await
             }
             Err(e) => Observation::Failed(format!("{e:#}")),
+        }
+    }
+
+    /// Waits until the Pods are as the fault wants them, under load.
+    async fn take_hold(&mut self, deeds: &[(ClusterName, Deed)]) -> Observation {
+        let drill = self.drill;
+        let all = deeds.iter().map(|(cluster, deed)| hold::wait(&drill.ground.clients, cluster, deed));
+        let mut all = std::pin::pin!(futures::future::join_all(all));
+        loop {
+            tokio::select! {
+                remarks = &mut all => {
+                    self.remarks.extend(remarks.into_iter().flatten());
+                    return Observation::Done;
+                }
+                () = tokio::time::sleep(Duration::from_millis(250)) => self.tick(),
+                () = self.stop.cancelled(), if !self.told => return Observation::Interrupted,
+            }
         }
     }
 
@@ -418,6 +443,7 @@ impl<'a> Stage<'a> {
     /// Ends the load, waits for requests under way, and gathers what was seen.
     async fn close(mut self, ending: Ending, journal: Option<PathBuf>) -> Outcome {
         self.marks.end = self.load.now();
+        let busy = self.processors.take().and_then(Processors::busy);
         self.load.stop();
         self.watching.cancel();
         let patience =
@@ -429,7 +455,7 @@ impl<'a> Stage<'a> {
         let mut runs: Vec<_> = samples
             .into_iter()
             .zip(&self.primary)
-            .map(|(samples, primary)| Run { samples, primary: primary.clone(), ..Run::default() })
+            .map(|(samples, primary)| Run { samples, primary: primary.clone(), busy, ..Run::default() })
             .collect();
         for (lane, run) in self.drill.lanes.iter().zip(&mut runs) {
             run.no_health = lane.watch.as_ref().err().cloned();

@@ -4,6 +4,7 @@
 
 pub mod classify;
 pub mod load;
+pub mod machine;
 pub mod request;
 pub mod target;
 

@@ -93,6 +93,8 @@ pub struct RunReport {
     pub worst_second: u64,
     /// Latency of answers from the intended start, in microseconds.
     pub latency_us: Option<Latency>,
+    /// How much of the processors' time of the machine that made the requests was in use from the fault on, per mille.
+    pub busy_per_mille: Option<u32>,
     /// T0 to T7, in milliseconds from T0.
     pub marks: Timestamps,
     /// Who answered and what failed, second by second.
@@ -175,6 +177,7 @@ pub fn run(title: Title, scenario: &Scenario, ending: &Ending, marks: &Marks, ru
         longest_silence_ms: m.longest_silence,
         worst_second: m.worst_second,
         latency_us: m.latency.map(|[p50, p99, max]| Latency { p50, p99, max }),
+        busy_per_mille: m.busy,
         marks: m.marks,
         answered_per_second: seconds,
     }
@@ -271,6 +274,9 @@ pub fn text(report: &DrillReport) -> String {
                 ms(l.p99),
                 ms(l.max)
             );
+        }
+        if let Some(busy) = run.busy_per_mille {
+            let _ = writeln!(text, "  this machine's processors from the fault on: {} % in use", busy / 10);
         }
         text.push('\n');
         text += &timeline_text(run);

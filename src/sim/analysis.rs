@@ -46,6 +46,9 @@ pub struct Run {
     pub health: Vec<Health>,
     /// Why the gateway's Envoy could not be asked.
     pub no_health: Option<String>,
+    /// How much of the processors' time of the machine that made the requests was in use from the fault on, per mille;
+    /// none where it is not known.
+    pub busy: Option<u32>,
 }
 
 /// A time that was seen, or the reason why not.
@@ -127,6 +130,8 @@ pub struct Measured {
     pub worst_second: u64,
     /// Latency from the intended start, answered requests only: p50, p99, worst, in microseconds.
     pub latency: Option<[Micros; 3]>,
+    /// How much of the processors' time of the machine that made the requests was in use from the fault on, per mille.
+    pub busy: Option<u32>,
     /// T0 to T7.
     pub marks: Timestamps,
 }
@@ -184,6 +189,7 @@ pub fn measure(run: &Run, marks: &Marks) -> Measured {
         longest_silence: longest_silence(samples) / 1000,
         worst_second: worst_second(samples, broken),
         latency: latency(samples),
+        busy: run.busy,
         marks: view.timestamps(detection.millis(), marks),
         detection,
         detected_by,

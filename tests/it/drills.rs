@@ -338,6 +338,23 @@ fn what_cannot_be_told_is_inconclusive_and_never_green() {
 }
 
 #[test]
+fn a_loss_on_a_machine_without_a_moment_to_spare_is_a_doubt_and_a_pass_is_still_a_pass() {
+    let mut lost = measured(|i| if i == 3 { 2 } else { 1 }, |_| 0);
+    let verdicts = |m: &Measured| judged(m, Tolerances::default(), Expected::NoLoss);
+    for (busy, verdict) in [(None, Verdict::Fail), (Some(979), Verdict::Fail), (Some(980), Verdict::Inconclusive)] {
+        lost.busy = busy;
+        assert_eq!(verdicts(&lost), verdict, "{busy:?}");
+    }
+    let all = findings(&lost, &Ending::Completed, &Tolerances::default(), Expected::NoLoss);
+    assert_eq!(all.iter().map(|f| f.code).collect::<Vec<_>>(), ["FCT0620", "FCT0628"]);
+    let mut smooth = measured(|_| 1, |_| 0);
+    smooth.busy = Some(1000);
+    assert_eq!(verdicts(&smooth), Verdict::Pass);
+    // That somebody answered where nobody should is no machine's doing.
+    assert_eq!(judged(&smooth, Tolerances::default(), Expected::Outage), Verdict::Fail);
+}
+
+#[test]
 fn a_look_at_the_load_says_who_is_not_well_and_whether_the_primary_is_alone() {
     let blue = ["blue".to_string()].into();
     let see = |kinds: &[u8]| {
