@@ -20,7 +20,7 @@ use crate::sandbox::child::{Child, Keeper, Program};
 
 /// Requests a second for each service where stories are told side by side: two cores carry three such loads and stay idle
 /// enough for what is measured to be a service's doing and not the machine's.
-const SIDE_BY_SIDE: u32 = 50;
+const SIDE_BY_SIDE: u32 = 25;
 /// Time a story may take to put its sandbox away.
 const PUT_AWAY: Duration = Duration::from_secs(60);
 

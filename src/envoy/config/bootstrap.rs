@@ -34,9 +34,16 @@ pub fn bootstrap_of(node: Value, admin: (&str, u16), xds: (&str, u16)) -> Value 
     json!({
         "node": node,
         "admin": { "address": { "socket_address": { "address": admin.0, "port_value": admin.1 } } },
+        "watchdogs": { "main_thread_watchdog": watchdog(), "worker_watchdog": watchdog() },
         "dynamic_resources": { "cds_config": rest_source(), "lds_config": rest_source() },
         "static_resources": { "clusters": [xds_cluster(xds.0, xds.1)] }
     })
+}
+
+/// Every thread that is watched wakes up twice in the time it may be missed for, 200 ms by default, and each watching
+/// thread as often: with dozens of Envoys on one machine that is most of what idle ones cost. It would only be counted.
+fn watchdog() -> Value {
+    json!({ "miss_timeout": "30s", "megamiss_timeout": "60s" })
 }
 
 /// Every subscription holds one request open, one per upstream among them: the limits must not be in the way.

@@ -23,7 +23,7 @@ use super::answer::{Answer, Kind, Made};
 use super::ledger::{Decision, Ledger, Subscription};
 
 /// How long a request is held; shorter than Envoy's own request timeout.
-const HOLD: Duration = Duration::from_secs(25);
+const HOLD: Duration = Duration::from_secs(50);
 /// A DiscoveryRequest is small; extensions make up most of it.
 const MAX_REQUEST: usize = 4 << 20;
 
