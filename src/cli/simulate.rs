@@ -15,6 +15,7 @@ use crate::cluster::{Clients, stop_on_ctrl_c};
 use crate::drill::resolve::{self, Resolved};
 use crate::drill::{self, Drill, Event, Lane, act, lock, state};
 use crate::error::{Exit, Failure};
+use crate::model::problem::Problem;
 use crate::judge::drill::Verdict;
 use crate::report::drill::{self as report, DrillReport, RunReport, Title};
 use crate::sim::{Ending, Scenario, document};
@@ -125,7 +126,7 @@ fn scenarios(documents: &Documents) -> Result<Vec<Scenario>, Failure> {
 async fn dry_run(documents: &Documents, clients: &Clients, scenarios: &[Scenario]) -> Result<String, Failure> {
     let mut text = String::new();
     for scenario in scenarios {
-        let Resolved { lanes, ground, .. } = resolve::resolve(documents, clients, scenario).await?;
+        let Resolved { lanes, ground, .. } = resolve::resolve(documents, clients, scenario).await.map_err(unresolved)?;
         text += &format!("{}:\n", scenario.name);
         for lane in &lanes {
             let (host, port) = &lane.target.address;
@@ -138,7 +139,7 @@ async fn dry_run(documents: &Documents, clients: &Clients, scenarios: &[Scenario
         for step in &scenario.faults {
             text += &format!("  fault    {}\n", step.fault);
             let deeds = act::prepare(&ground, &step.fault).await;
-            let deeds = deeds.map_err(|e| Failure::new(Exit::Unreachable, e.context(format!("cannot {}", step.fault))))?;
+            let deeds = deeds.map_err(|e| failure(e.context(format!("cannot {}", step.fault))))?;
             deeds.iter().for_each(|(cluster, deed)| text += &format!("  would    {cluster}: {deed}\n"));
             act::remarks(&ground, &step.fault).iter().for_each(|r| text += &format!("  note     {r}\n"));
         }
@@ -161,7 +162,7 @@ async fn all(
     let mut runs = Vec::new();
     let mut exit = Exit::Ok;
     for scenario in scenarios {
-        let resolved = resolve::resolve(documents, clients, &scenario).await?;
+        let resolved = resolve::resolve(documents, clients, &scenario).await.map_err(unresolved)?;
         for step in &scenario.faults {
             act::remarks(&resolved.ground, &step.fault).iter().for_each(|r| ctx.ui.say(format!("note: {r}")));
         }
@@ -231,18 +232,21 @@ async fn one(
     Ok((runs, exit))
 }
 
+/// What is wrong with a drill; with nothing but clusters that do not answer, no document is to blame.
+fn unresolved(problems: Vec<Problem>) -> Failure {
+    let exit = if problems.iter().all(|p| p.code == "FCT0609") { Exit::Unreachable } else { Exit::Input };
+    Failure { exit, ..Failure::input(problems) }
+}
+
 fn failure(e: anyhow::Error) -> Failure {
     let in_the_way = e.downcast_ref::<lock::Busy>().is_some() || e.downcast_ref::<drill::Leftover>().is_some();
-    let text = format!("{e:#}");
-    let failure = Failure::new(
-        match () {
-            () if in_the_way => Exit::Refused,
-            () if text.contains("cannot be reached") => Exit::Unreachable,
-            () => Exit::Unknown,
-        },
-        e,
-    );
-    failure.hint("nothing was broken")
+    let exit = match () {
+        () if in_the_way => Exit::Refused,
+        () if e.is::<act::Unreachable>() => Exit::Unreachable,
+        () if e.is::<act::Impossible>() => Exit::Input,
+        () => Exit::Unknown,
+    };
+    Failure::new(exit, e).hint("nothing was broken")
 }
 
 /// What weighs more: an interruption, something left broken, a no, a doubt.

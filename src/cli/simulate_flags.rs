@@ -254,6 +254,9 @@ impl Flags {
             failover.order.get(1).map(|g| g[0].cluster.clone())
         };
         let default = if kind == Kind::GatewayDown { backup() } else { primary };
+        if let Some(named) = self.cluster.as_ref().filter(|c| !documents.fleet.clusters.contains_key(*c)) {
+            return Err(Failure::input(vec![resolve::no_cluster(documents, named)]));
+        }
         self.cluster.clone().or(default).ok_or_else(|| {
             Failure::because(Exit::Usage, "it is not said where to break something")
                 .hint("name it with --cluster CLUSTER")

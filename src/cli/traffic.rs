@@ -73,11 +73,19 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
 }
 
 fn choose(all: Vec<Protected>, name: Option<&str>) -> Result<Protected, Failure> {
-    let mut of_a_mesh: Vec<_> = all.into_iter().filter(|p| p.seat.upstream().is_none()).collect();
+    let (of_an_edge, mut of_a_mesh): (Vec<_>, Vec<_>) = all.into_iter().partition(|p| p.seat.upstream().is_some());
     // Callers of several clusters may share one failover: those of the primary's come first.
     let mut names: Vec<_> = of_a_mesh.iter().map(|p| p.name.clone()).collect();
     names.dedup();
     let usage = |why: String| Failure::because(Exit::Usage, why);
+    let at_the_edge = match name {
+        Some(name) => of_an_edge.iter().find(|p| p.name == name),
+        None => of_an_edge.first().filter(|_| names.is_empty()),
+    };
+    if let Some(edge) = at_the_edge {
+        return Err(usage(format!("{} is a failover at the edge: no sidecar calls it", edge.name))
+            .hint("who serves there: `failctl status`; this command is about failovers between services of a mesh"));
+    }
     match name {
         _ if names.is_empty() => {
             Err(usage("the documents hold no failover of a mesh".into()).hint("give them with -f; see docs/failover.md"))

@@ -31,11 +31,26 @@ pub struct Ground {
     pub namespaces: BTreeMap<ClusterName, BTreeSet<String>>,
 }
 
-/// What a fault comes to now. Nothing is changed.
+/// A cluster did not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{cluster} cannot be reached: {why}")]
+pub struct Unreachable {
+    cluster: ClusterName,
+    why: String,
+}
+
+/// A fault that is not possible on these clusters as they are: what it would break is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Impossible(String);
+
+/// What a fault comes to now. Nothing is changed. An error is [`Unreachable`] or [`Impossible`].
 pub async fn prepare(ground: &Ground, fault: &Fault) -> anyhow::Result<Vec<(ClusterName, Deed)>> {
     let mut deeds = Vec::new();
     for one in parts(fault) {
-        deeds.extend(prepare_one(ground, one).await?);
+        let prepared = prepare_one(ground, one).await;
+        deeds
+            .extend(prepared.map_err(|e| if e.is::<Unreachable>() { e } else { Impossible(format!("{e:#}")).into() })?);
     }
     Ok(deeds)
 }
@@ -130,7 +145,7 @@ pub(super) async fn object(
     let world = cluster::observe(clients, &[want]).await;
     let seen = world.clusters.get(cluster).and_then(|o| o.unreachable.clone());
     if let Some(why) = seen {
-        bail!("{cluster} cannot be reached: {why}");
+        return Err(Unreachable { cluster: cluster.clone(), why }.into());
     }
     Ok(world.get(cluster.as_str(), &gvk.group, kind, namespace, name).cloned())
 }
@@ -174,7 +189,7 @@ async fn pods(
     let want = Want::all("v1", "Pod").on(cluster).within(namespace).labelled(selector.join(","));
     let world = cluster::observe(clients, &[want]).await;
     if let Some(why) = world.clusters.get(cluster).and_then(|o| o.unreachable.clone()) {
-        bail!("{cluster} cannot be reached: {why}");
+        return Err(Unreachable { cluster: cluster.clone(), why }.into());
     }
     let running = |p: &Value| {
         p["status"]["phase"] == "Running" && p.pointer("/metadata/deletionTimestamp").is_none_or(Value::is_null)
@@ -205,7 +220,7 @@ async fn cluster_down(ground: &Ground, cluster: &ClusterName, form: Form) -> any
             let want = Want::all("apps/v1", kind).on(cluster).within(namespace);
             let world = cluster::observe(&ground.clients, &[want]).await;
             if let Some(why) = world.clusters.get(cluster).and_then(|o| o.unreachable.clone()) {
-                bail!("{cluster} cannot be reached: {why}");
+                return Err(Unreachable { cluster: cluster.clone(), why }.into());
             }
             let running = world.all(cluster.as_str(), "apps", kind).filter(|(_, o)| deed::replicas(o) > 0);
             deeds.extend(running.map(|(_, o)| deed::scale(kind, o)));
@@ -344,7 +359,7 @@ pub(super) async fn gone(clients: &Clients, cluster: &ClusterName, namespace: &s
     let want = Want::all("v1", "Pod").on(cluster).within(namespace).named(pod);
     let world = cluster::observe(clients, &[want]).await;
     if let Some(why) = world.clusters.get(cluster).and_then(|o| o.unreachable.clone()) {
-        bail!("{cluster} cannot be reached: {why}");
+        return Err(Unreachable { cluster: cluster.clone(), why }.into());
     }
     let phase = world.get(cluster.as_str(), "", "Pod", namespace, pod).map(|p| p["status"]["phase"].clone());
     Ok(phase.is_none_or(|p| p != "Running"))

@@ -265,10 +265,7 @@ pub async fn resolve(documents: &Documents, clients: &Clients, scenario: &Scenar
         scenario.targets.iter().map(|t| choose(t.through.as_ref(), &known, &mut problems)).collect();
     for cluster in scenario.faults.iter().flat_map(|f| f.fault.clusters()) {
         if !documents.fleet.clusters.contains_key(cluster) {
-            let all: Vec<_> = documents.fleet.clusters.keys().map(ClusterName::as_str).collect();
-            let problem =
-                Problem::error("FCT0606", format!("the fault names `{cluster}`, which is no cluster of the fleet"));
-            problems.push(problem.hint(format!("the fleet has: {}", all.join(", "))));
+            problems.push(no_cluster(documents, cluster));
         }
     }
     if !problems.is_empty() {
@@ -298,6 +295,13 @@ pub async fn resolve(documents: &Documents, clients: &Clients, scenario: &Scenar
     let policies = scenario.targets.iter().zip(&chosen).map(policy).collect();
     let ground = Ground { clients: clients.clone(), fleet: documents.fleet.clone(), namespaces };
     Ok(Resolved { lanes, ground, policies })
+}
+
+/// What is said of a fault on a cluster that the fleet does not have.
+pub fn no_cluster(documents: &Documents, cluster: &ClusterName) -> Problem {
+    let all: Vec<_> = documents.fleet.clusters.keys().map(ClusterName::as_str).collect();
+    let what = format!("the fault names `{cluster}`, which is no cluster of the fleet");
+    Problem::error("FCT0606", what).hint(format!("the fleet has: {}", all.join(", ")))
 }
 
 fn choose<'a>(name: Option<&String>, known: &'a [Protected], problems: &mut Vec<Problem>) -> Option<&'a Protected> {
@@ -358,7 +362,7 @@ fn lane(
         (None, Some(known), Some(cluster)) => {
             if let Some(why) = world.clusters.get(&cluster.name).and_then(|o| o.unreachable.clone()) {
                 let what = format!("where the gateway of {} is reached is not known: {why}", cluster.name);
-                return Err(Problem::error("FCT0608", what)
+                return Err(Problem::error("FCT0609", what)
                     .hint("name it with --url, or with the `url` of a scenario's target"));
             }
             format!("{}{}", entry(world, cluster, known)?, known.prefix)

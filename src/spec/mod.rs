@@ -146,6 +146,9 @@ pub fn read(sources: Vec<Source>) -> Result<Documents, Vec<Problem>> {
         problems.push(Problem::error("FCT0112", what).hint("`failctl init` writes one to start from"));
     }
     let fleet = fleet_given.then_some(documents.fleet.clone());
+    for (located, cluster) in &sorted.given_for {
+        known_cluster(cluster, fleet.as_ref(), located, &mut problems);
+    }
     for (located, value) in sorted.failovers {
         let (failover, found) = failover::read(&located, value, fleet.as_ref());
         problems.extend(found);
@@ -189,6 +192,8 @@ struct Sorted {
     failovers: Vec<(Located, Value)>,
     scenarios: Vec<Draft>,
     foreign: Vec<(Located, Value, Option<String>)>,
+    /// failctl's own documents that were given for a cluster: it says nothing about them, but there must be one.
+    given_for: Vec<(Located, String)>,
 }
 
 fn sort(source: Source, sorted: &mut Sorted, problems: &mut Vec<Problem>) {
@@ -231,6 +236,7 @@ fn sort_one(located: Located, value: Value, cluster: Option<&str>, sorted: &mut 
         return;
     };
     if version.split('/').next() == Some("failctl.dev") {
+        sorted.given_for.extend(cluster.map(|c| (located.clone(), c.to_string())));
         match kind {
             "Fleet" => sorted.fleets.push((located, value)),
             "Failover" => sorted.failovers.push((located, value)),

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::sandboxes::Lab;
 use crate::support::fleet::{Fault, Ground};
+use crate::support::offline::failover;
 
 /// Two clusters that run Gloo and Istio, the first with Federation.
 const FLEET: &str = "apiVersion: failctl.dev/v1alpha1
@@ -441,6 +442,16 @@ fn who_could_not_be_asked_did_not_say_that_nothing_is_to_be_done() {
     assert_eq!(listed.code, Some(8), "{}{}", listed.out, listed.err);
     assert!(listed.out.contains("local could not be asked"), "{}", listed.out);
     assert!(!listed.out.contains("remote is not registered"), "{}", listed.out);
+    // Somebody who is no longer in the fleet document, if ever.
+    let gone = ground.run(&["cluster", "deregister", "west", "--yes"]);
+    assert_eq!(gone.code, Some(4), "{}", gone.err);
+    assert!(gone.err.contains("whether it is registered is not known: local cannot be reached"), "{}", gone.err);
+    // No document is to blame for a gateway whose cluster does not answer.
+    ground.write("shop.yaml", &failover("blue", ""));
+    let drill = ["simulate", "-f", "failctl.yaml", "-f", "shop.yaml", "--fault", "gateway-down"];
+    let drill = ground.run(&drill);
+    assert_eq!(drill.code, Some(4), "{}", drill.err);
+    assert!(drill.err.contains("FCT0609"), "{}", drill.err);
 }
 
 #[test]

@@ -188,6 +188,14 @@ fn a_cluster_without_a_switch_has_its_workloads_scaled_and_says_so() {
                 zero, and its API is left up";
     assert!(said.contains(note), "{said}");
     site.well();
+    let impossible = |flags: &[&str], why: &str| {
+        let out = site.drill("3s", flags).output().unwrap();
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.code() == Some(3) && said.contains(why), "{said}");
+    };
+    impossible(&["--fault", "cluster-down", "--form", "control-plane"], "write `switch.controlPlaneOff`");
+    impossible(&["--fault", "scale-to-zero", "--deployment", "default/echo-bleu"], "no deployment default/echo-bleu");
+    impossible(&["--fault", "scale-to-zero", "--cluster", "remot"], "`remot`, which is no cluster of the fleet");
     let (run, said) = site.drilled(&["--fault", "cluster-down", "--form", "all"], 1);
     entry_lost(&run, "fail");
     assert!(said.contains("the workloads of the services' namespaces and the gateway are scaled to zero"), "{said}");

@@ -55,7 +55,7 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
         let roll = Roll::call(ctx, &args.roll, |_| Vec::new()).await?;
         let member = roll.fleet.clusters.get(args.cluster.as_str());
         if member.is_none() && roll.registrations_of(&args.cluster).is_empty() {
-            roll.member(&args.cluster)?;
+            stranger(&roll, &args.cluster)?;
         }
         still_used(&roll, &args)?;
         let planner = || async { away(&roll, member, &args).await };
@@ -76,6 +76,21 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
         }
         Ok(exit)
     })?
+}
+
+/// Neither the fleet document nor what could be read of the clusters knows of it.
+fn stranger(roll: &Roll, name: &str) -> Result<(), Failure> {
+    let unread = roll.world.clusters.iter().find_map(|(c, o)| Some((c, o.unreachable.as_ref()?)));
+    match unread {
+        Some((cluster, why)) => Err(Failure::because(
+            Exit::Unreachable,
+            format!(
+                "`{name}` is not in the fleet document, and whether it is registered is not known: {cluster} cannot be \
+                 reached: {why}"
+            ),
+        )),
+        None => roll.member(name).map(drop),
+    }
 }
 
 /// Nothing that names the member may hang in the air: Federation cannot delete a scheme whose cluster it cannot ask.

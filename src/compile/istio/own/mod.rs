@@ -184,7 +184,7 @@ fn notes(failover: &Failover, origin: &Origin, priorities: usize) -> Vec<Problem
     let needed = AT_ONE_PRIORITY * priorities.saturating_sub(1);
     if (attempts as usize) < needed {
         let what = format!(
-            "{attempts} retries do not reach the last of {priorities} clusters while the others are lost and not yet \
+            "{attempts} retries do not reach the last of {priorities} priorities while the others are lost and not yet \
              ejected: Istio makes {AT_ONE_PRIORITY} attempts at each"
         );
         let hint = format!("write retries.attempts: {needed}");
