@@ -228,6 +228,10 @@ pub fn holds(deed: &Deed, now: &Value) -> Result<(), String> {
         Deed::Command { .. } => replicas(now),
         _ => return Ok(()),
     };
+    if now.pointer("/status/observedGeneration").is_none() {
+        // No controller has ever looked at it, so none will say more.
+        return Ok(());
+    }
     if number("/status/observedGeneration") < number("/metadata/generation") {
         return Err("its controller has not seen the change".into());
     }
@@ -338,6 +342,7 @@ mod tests {
         let gone = scale("Deployment", &deployment(2));
         assert_eq!(holds(&gone, &with(3, status(2, 2))).unwrap_err(), "2 of its Pods are left");
         assert_eq!(holds(&gone, &with(3, json!({"observedGeneration": 3}))), Ok(()));
+        assert_eq!(holds(&gone, &with(3, Value::Null)), Ok(()), "nobody tells");
         let switch = Deed::Switch { off: Vec::new(), on: Vec::new() };
         assert_eq!(holds(&switch, &Value::Null), Ok(()), "nothing is said of it");
     }

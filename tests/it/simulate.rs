@@ -98,6 +98,16 @@ fn every_fault_of_a_workload_is_survived_without_loss_and_undone_by_restore_afte
         assert!(String::from_utf8_lossy(&restored.stdout).contains("put back"));
         site.well();
     }
+    // A rollout that takes longer than the drill: the fault's time begins when the last Pod of before is gone.
+    let slowly = ["--context", "gloo-fed", "patch", "deploy/echo-blue", "-p", r#"{"spec": {"minReadySeconds": 6}}"#];
+    let mut kubectl = std::process::Command::new(crate::support::kubectl());
+    assert!(kubectl.args(slowly).env("KUBECONFIG", &site.kubeconfig).status().unwrap().success());
+    // A Pod that has not been ready for so long would be the first to go.
+    std::thread::sleep(std::time::Duration::from_secs(7));
+    let (run, _) = site.drilled(&["--fault", "sleep"], 0);
+    nothing_lost(&run);
+    assert!(run["requests_in_fault"].as_u64().unwrap() > 8 * 40, "{run:#}");
+    site.well();
     let backup_first = ["--fault", "gateway-down", "--expected", "no-loss"];
     let (run, _) = site.drilled(&backup_first, 8);
     assert_eq!((run["failed"].as_u64(), run["verdict"].as_str()), (Some(0), Some("inconclusive")), "{run:#}");

@@ -48,6 +48,7 @@ fn one(deployment: &Value, sets: &[&Value], now: Timestamp) -> Pass {
         None => {}
         Some(current) => {
             pass.writes.extend(revision(deployment, current, &old));
+            pass.writes.extend(patience(deployment, current));
             pass.writes.extend(match paused {
                 true => Vec::new(),
                 false => scale(deployment, current, &old),
@@ -111,9 +112,20 @@ fn new_set(deployment: &Value, old: &[&Value], sets: &[&Value]) -> Value {
         },
         "spec": {
             "replicas": room.clamp(0, counts.replicas), "selector": selector, "template": labelled,
-            "minReadySeconds": number(deployment, "/spec/minReadySeconds").unwrap_or(0),
+            "minReadySeconds": min_ready_seconds(deployment),
         },
     })
+}
+
+fn min_ready_seconds(object: &Value) -> i64 {
+    number(object, "/spec/minReadySeconds").unwrap_or(0)
+}
+
+/// No part of the template: one that is current, or current again, gets it as it is now.
+fn patience(deployment: &Value, current: &Value) -> Option<Write> {
+    let seconds = min_ready_seconds(deployment);
+    let patch = json!({"spec": {"minReadySeconds": seconds}});
+    (min_ready_seconds(current) != seconds).then(|| merge(Kind::ReplicaSet, current, patch))
 }
 
 /// `spec.replicas`; 1 when it is not written.
@@ -282,6 +294,16 @@ mod tests {
         let d = deployment("a", 0);
         let s = set(&d, 1, 1, 1);
         assert_eq!(steps(d, vec![s]), [("rs1".to_string(), 0)]);
+    }
+
+    #[test]
+    fn a_set_that_is_current_takes_the_time_a_pod_must_be_ready_for() {
+        let mut slow = deployment("a", 1);
+        let set = set(&slow, 1, 1, 1);
+        assert_eq!(patience(&slow, &set), None);
+        slow["spec"]["minReadySeconds"] = json!(6);
+        let patch = json!({"spec": {"minReadySeconds": 6}});
+        assert_eq!(patience(&slow, &set), Some(merge(Kind::ReplicaSet, &set, patch)));
     }
 
     #[test]
