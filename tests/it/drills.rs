@@ -176,7 +176,7 @@ proptest! {
         if let Some(ms) = m.failover.millis() {
             // From that moment on nothing but the backup was seen in the fault.
             let late = run.samples.between(broken + ms * 1000 + 1000, healing);
-            prop_assert!(late.into_iter().all(|r| r.by() == Some("green")));
+            prop_assert!(late.into_iter().all(|r| r.by().is_some_and(|by| !m.primary.contains(by))));
         }
         let seconds = timeline::seconds(&run.samples, broken);
         prop_assert_eq!(seconds.iter().map(|s| s.requests).sum::<u64>(), m.requests);
