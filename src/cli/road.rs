@@ -109,6 +109,9 @@ pub(super) fn agree(ctx: &Ctx, args: &WriteArgs, verb: &str, plan: &Plan, writes
     }
 }
 
+/// How often an object may have moved on before that is how it ends: with the pauses between, after six seconds.
+const MOVED_ROUNDS: usize = 6;
+
 /// Writes; when an object moved on, or something was waited for that is there now, plans anew and goes on.
 async fn write(
     ctx: &Ctx,
@@ -136,7 +139,7 @@ async fn write(
         let hopeless = failed.iter().any(|w| !matches!(w.outcome.result, WriteResult::MovedOn(_)));
         let pending = plan.blocked.iter().any(|b| b.reason == Reason::Missing);
         moved_rounds += usize::from(moved);
-        let again = (moved && moved_rounds < 4) || (pending && !dry && tokio::time::Instant::now() < end);
+        let again = (moved && moved_rounds < MOVED_ROUNDS) || (pending && !dry && tokio::time::Instant::now() < end);
         if stop.is_cancelled() || hopeless || !again {
             return Ok((report, rows.into_values().collect()));
         }
@@ -150,6 +153,12 @@ async fn write(
             }
             plan = next;
         } else {
+            // Somebody who writes again and again may be done in a moment.
+            let pause = Duration::from_millis(100 << moved_rounds);
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop.cancelled() => {}
+            }
             plan = planner.plan().await?;
         }
     }
