@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use indexmap::IndexMap;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -109,9 +110,6 @@ pub(super) fn agree(ctx: &Ctx, args: &WriteArgs, verb: &str, plan: &Plan, writes
     }
 }
 
-/// How often an object may have moved on before that is how it ends: with the pauses between, after six seconds.
-const MOVED_ROUNDS: usize = 6;
-
 /// Writes; when an object moved on, or something was waited for that is there now, plans anew and goes on.
 async fn write(
     ctx: &Ctx,
@@ -130,7 +128,7 @@ async fn write(
     let end = tokio::time::Instant::now() + args.timeout;
     let mut rows: IndexMap<ObjectKey, Row> = IndexMap::new();
     let mut plan = plan;
-    let mut moved_rounds = 0;
+    let mut pauses = cluster::moved_on_pauses();
     loop {
         let report = write_once(ctx, clients, &plan, &options, &stop).await;
         gather(&mut rows, &plan, &report);
@@ -138,12 +136,18 @@ async fn write(
         let moved = failed.iter().any(|w| matches!(w.outcome.result, WriteResult::MovedOn(_)));
         let hopeless = failed.iter().any(|w| !matches!(w.outcome.result, WriteResult::MovedOn(_)));
         let pending = plan.blocked.iter().any(|b| b.reason == Reason::Missing);
-        moved_rounds += usize::from(moved);
-        let again = (moved && moved_rounds < MOVED_ROUNDS) || (pending && !dry && tokio::time::Instant::now() < end);
+        let pause = if moved { pauses.next() } else { None };
+        let again = pause.is_some() || (pending && !dry && tokio::time::Instant::now() < end);
         if stop.is_cancelled() || hopeless || !again {
             return Ok((report, rows.into_values().collect()));
         }
-        if !moved {
+        if let Some(pause) = pause {
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop.cancelled() => {}
+            }
+            plan = planner.plan().await?;
+        } else {
             let (next, progress) = next_plan(ctx, planner, &plan, end, &stop).await?;
             if !progress {
                 for blocked in &next.blocked {
@@ -152,14 +156,6 @@ async fn write(
                 return Ok((report, rows.into_values().collect()));
             }
             plan = next;
-        } else {
-            // Somebody who writes again and again may be done in a moment.
-            let pause = Duration::from_millis(100 << moved_rounds);
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = stop.cancelled() => {}
-            }
-            plan = planner.plan().await?;
         }
     }
 }
@@ -176,14 +172,14 @@ async fn next_plan(
     for blocked in old.blocked.iter().filter(|b| b.reason == Reason::Missing) {
         ctx.ui.say(format!("waiting for {}: {}", blocked.key, blocked.why));
     }
-    let mut pause = Duration::from_millis(100);
+    let pauses = ExponentialBuilder::default().with_min_delay(Duration::from_millis(100)).with_factor(1.5);
+    let pauses = pauses.with_max_delay(Duration::from_secs(1)).without_max_times().build();
     let mut last = old.clone();
-    while tokio::time::Instant::now() < end {
+    for pause in pauses.take_while(|_| tokio::time::Instant::now() < end) {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = stop.cancelled() => break,
         }
-        pause = (pause * 3 / 2).min(Duration::from_secs(1));
         last = planner.plan().await?;
         if missing(&last) < missing(old) {
             return Ok((last, true));

@@ -23,4 +23,4 @@ pub use kinds::{Kind, KindOf, url_of};
 pub use observe::{Want, observe};
 pub use version::version;
 pub use wait::{Waited, until};
-pub use write::{DryRun, FieldConflict, Outcome, WriteOptions, WriteResult, write};
+pub use write::{DryRun, FieldConflict, Outcome, WriteOptions, WriteResult, moved_on_pauses, write};

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder, Retryable};
 use http_body_util::BodyExt;
 use kube::Client;
 use kube::core::Status;
@@ -75,6 +75,12 @@ pub enum WriteResult {
     Refused(u16, String),
     /// No answer; whether it was written is not known.
     Unreachable(String),
+}
+
+/// The pauses before another look at an object that somebody else keeps changing ([`WriteResult::MovedOn`]): five,
+/// each twice as long as the one before, six seconds in all. Somebody who writes again and again may be done in a moment.
+pub fn moved_on_pauses() -> ExponentialBackoff {
+    ExponentialBuilder::default().with_min_delay(Duration::from_millis(200)).with_max_times(5).build()
 }
 
 /// What a write came to, and the object as the server returned it.
@@ -276,4 +282,17 @@ fn conflicts(status: &Status) -> Vec<FieldConflict> {
     let causes = status.details.iter().flat_map(|d| &d.causes).filter(|c| c.reason == "FieldManagerConflict");
     let manager = |message: &str| message.split('"').nth(1).unwrap_or(message).to_string();
     causes.map(|c| FieldConflict { manager: manager(&c.message), field: c.field.clone() }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_that_keeps_changing_is_looked_at_six_times_in_six_seconds() {
+        let pauses: Vec<_> = moved_on_pauses().collect();
+        assert_eq!(pauses.len() + 1, 6);
+        assert!(pauses.is_sorted(), "{pauses:?}");
+        assert_eq!(pauses.iter().sum::<Duration>().as_secs(), 6);
+    }
 }

@@ -281,8 +281,9 @@ async fn write(
     deed: &Deed,
     undo: bool,
 ) -> anyhow::Result<Option<String>> {
-    // A second look for a patch that carries the version it was computed from.
-    for _ in 0..5 {
+    // Another look for a patch that carries the version it was computed from.
+    let mut pauses = cluster::moved_on_pauses();
+    loop {
         let Some(now) = object(clients, cluster, kind, namespace, name).await? else {
             if undo {
                 return Ok(Some(format!(
@@ -315,14 +316,16 @@ async fn write(
         let client = clients.client(cluster.as_str()).await?;
         let outcome = cluster::write(&client, &change, &WriteOptions::default()).await;
         match outcome.result {
-            cluster::WriteResult::MovedOn(_) => continue,
+            cluster::WriteResult::MovedOn(_) => match pauses.next() {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => bail!("{} keeps changing; it could not be written", change.key),
+            },
             _ => match outcome.why() {
                 None => return Ok(None),
                 Some(why) => bail!("{}: {why}", change.key),
             },
         }
     }
-    bail!("{kind} {namespace}/{name} on {cluster} keeps changing; it could not be written")
 }
 
 async fn post(

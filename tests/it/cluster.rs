@@ -455,6 +455,16 @@ fn who_could_not_be_asked_did_not_say_that_nothing_is_to_be_done() {
 }
 
 #[test]
+fn a_cluster_that_keeps_no_registrations_is_not_asked_whether_it_knows_a_stranger() {
+    let ground = ground();
+    ground.write("failctl.yaml", &FLEET.replace("    istio: {version: 1.27.0}\n", ""));
+    ground.stop("remote");
+    let gone = ground.run(&["cluster", "deregister", "west", "--yes"]);
+    assert_eq!(gone.code, Some(3), "{}", gone.err);
+    assert!(gone.err.contains("FCT0706"), "{}", gone.err);
+}
+
+#[test]
 fn a_cluster_that_schemes_still_name_stays() {
     let ground = ground();
     ground.ok(&["cluster", "register", "remote", "--yes"]);

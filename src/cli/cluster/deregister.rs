@@ -78,10 +78,9 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
     })?
 }
 
-/// Neither the fleet document nor what could be read of the clusters knows of it.
+/// Neither the fleet document nor what could be read of the clusters that keep registrations knows of it.
 fn stranger(roll: &Roll, name: &str) -> Result<(), Failure> {
-    let unread = roll.world.clusters.iter().find_map(|(c, o)| Some((c, o.unreachable.as_ref()?)));
-    match unread {
+    match roll.unread_of(roll.keepers()).first_key_value() {
         Some((cluster, why)) => Err(Failure::because(
             Exit::Unreachable,
             format!(

@@ -95,10 +95,21 @@ impl Roll {
         federation.into_iter().chain(mesh).collect()
     }
 
+    /// The clusters that keep registrations, of whomever: Federation's, and each with Istio.
+    pub fn keepers(&self) -> Vec<ClusterName> {
+        let mesh = self.fleet.clusters.values().filter(|c| c.istio.is_some()).map(|c| c.name.clone());
+        self.management.iter().map(|place| place.cluster.clone()).chain(mesh).collect()
+    }
+
     /// The clusters that would keep a member's registrations and could not be read, with the reason.
     pub fn unread(&self, member: &Cluster) -> BTreeMap<ClusterName, String> {
-        let keepers = self.places(member).into_iter().map(|place| place.cluster);
-        keepers.filter_map(|c| Some((c.clone(), self.world.clusters.get(&c)?.unreachable.clone()?))).collect()
+        self.unread_of(self.places(member).into_iter().map(|place| place.cluster))
+    }
+
+    /// Which of these clusters could not be read, with the reason.
+    pub fn unread_of(&self, keepers: impl IntoIterator<Item = ClusterName>) -> BTreeMap<ClusterName, String> {
+        let all = keepers.into_iter();
+        all.filter_map(|c| Some((c.clone(), self.world.clusters.get(&c)?.unreachable.clone()?))).collect()
     }
 
     /// Why a cluster's objects are not known; nothing when they are.
