@@ -93,8 +93,9 @@ fn mixed(found: &[Level], order: &[Vec<ClusterName>]) -> Option<Problem> {
         "{} share one priority, so traffic is spread among them and nothing fails over",
         level.clusters().join(" and ")
     );
-    let hint = "priorities need outlier detection and a locality setting in the DestinationRule; without failoverPriority \
-                also the label topology.kubernetes.io/region on the callers' nodes and a locality on every endpoint";
+    let hint = "priorities need outlier detection and a locality setting without `distribute` in the DestinationRule; \
+                without failoverPriority also the label topology.kubernetes.io/region on the callers' nodes and a \
+                locality on every endpoint";
     Some(Problem::error("FCT0648", what).hint(hint))
 }
 

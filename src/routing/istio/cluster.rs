@@ -139,8 +139,7 @@ fn bare(instance: &Instance) -> Endpoint {
 
 /// A DestinationRule's own locality setting replaces what the Service asks for, and that the mesh's, each as a whole.
 fn setting(client: &Client, service: &Service, policy: &Policy) -> Setting {
-    let own = policy.balancer.as_ref().and_then(|b| b.get("localityLbSetting").some());
-    let own = own.map(|at| Setting::read(&at)).or_else(|| service.distribution.clone());
+    let own = policy.balancer.as_ref().and_then(Setting::of).or_else(|| service.distribution.clone());
     own.unwrap_or_else(|| client.scene.config.locality.clone())
 }
 

@@ -11,10 +11,22 @@ use super::topology;
 use crate::routing::read::At;
 use crate::routing::{Endpoint, Level, Locality};
 
-/// Places that a rank by labels leaves room for.
+/// Ranks by place that a rank by labels leaves room for.
 const PLACE_RANKS: u32 = 5;
+/// The same where only regions are told apart.
+const REGION_RANKS: u32 = 3;
 
-/// `localityLbSetting`.
+/// Shares of traffic by place, for clients in a place. Places are written `REGION/ZONE/SUBZONE`; `*`, or nothing after the
+/// region, is any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shares {
+    /// Where the client is.
+    pub from: String,
+    /// Where traffic goes, in percent (Istio sees to it that they come to 100, and that no two places overlap).
+    pub to: BTreeMap<String, u32>,
+}
+
+/// `localityLbSetting`, or `zoneAwareLbSetting`, which takes its place where both are said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Setting {
     /// Switched off.
@@ -23,15 +35,26 @@ pub struct Setting {
     pub failover: BTreeMap<String, String>,
     /// Labels that must be alike, the first one counting most; with `=` a value of their own.
     pub priority: Vec<String>,
-    /// Shares by place are set: then nothing fails over.
-    pub distribute: bool,
+    /// Shares by place: where any are set, nothing fails over.
+    pub distribute: Vec<Shares>,
     /// Priorities exist without outlier detection too.
     pub forced: bool,
+    /// Only regions are told apart: which zone of one is asked, Envoy decides by their sizes (`zoneAwareLbSetting`).
+    pub by_region: bool,
 }
 
 impl Setting {
-    /// Reads a `localityLbSetting`; absent is on, without any rule.
-    pub fn read(at: &At) -> Setting {
+    /// What a load balancer's settings, or the mesh's, say of places; nothing when they say nothing.
+    pub fn of(at: &At) -> Option<Setting> {
+        let zones = at.get("zoneAwareLbSetting").some().map(|at| {
+            let what = "is read as far as it ranks regions; that Envoy prefers a zone of the first one is not shown";
+            at.warn("FCT0550", format!("{} {what}", at.path()));
+            Setting { distribute: Vec::new(), forced: true, by_region: true, ..Setting::read(&at) }
+        });
+        zones.or_else(|| at.get("localityLbSetting").some().map(|at| Setting::read(&at)))
+    }
+
+    fn read(at: &At) -> Setting {
         let mut failover = BTreeMap::new();
         for pair in at.get("failover").items() {
             if let (Some(from), Some(to)) = (pair.get("from").string(), pair.get("to").string()) {
@@ -39,16 +62,15 @@ impl Setting {
                 failover.entry(from).or_insert(to);
             }
         }
-        let distribute = at.get("distribute").is_some();
-        if distribute {
-            at.warn("FCT0550", format!("{}.distribute is not read; all localities are shown in one level", at.path()));
-        }
+        let shares =
+            |rule: At| Shares { from: rule.get("from").string().unwrap_or_default(), to: shares_of(&rule.get("to")) };
         Setting {
             off: at.get("enabled").bool() == Some(false),
             failover,
             priority: at.get("failoverPriority").strings(),
-            distribute,
+            distribute: at.get("distribute").items().into_iter().map(shares).collect(),
             forced: false,
+            by_region: false,
         }
     }
 
@@ -67,14 +89,24 @@ impl Setting {
 
     /// Whether there are priorities. `detected` says whether there is outlier detection.
     fn ranks(&self, detected: bool) -> bool {
-        !self.off && !self.distribute && (detected || self.forced)
+        !self.off && self.distribute.is_empty() && (detected || self.forced)
     }
 
     /// Whether places weigh against each other: only where a rule is spelled out and counts.
     pub fn weighs(&self, detected: bool) -> bool {
         let ruled = !self.failover.is_empty() || !self.priority.is_empty();
-        !self.off && (self.distribute || ruled && self.ranks(detected))
+        !self.off && !self.by_region && (!self.distribute.is_empty() || ruled && self.ranks(detected))
     }
+
+    /// The shares for a client in a place: of several rules for it the first counts.
+    fn shares(&self, client: &Place) -> Option<&BTreeMap<String, u32>> {
+        let rule = self.distribute.iter().find(|shares| covers(&shares.from, client));
+        rule.filter(|_| !self.off).map(|shares| &shares.to)
+    }
+}
+
+fn shares_of(to: &At) -> BTreeMap<String, u32> {
+    to.fields().into_iter().filter_map(|place| Some((place.to_string(), to.get(place).u32()?))).collect()
 }
 
 /// The client: where it is and what it is called.
@@ -103,28 +135,64 @@ pub fn levels(all: Vec<Placed>, client: &Client, setting: &Setting, detected: bo
         let rank = if ranked { rank(&one, client, setting) } else { 0 };
         by_rank.entry(rank).or_default().entry(one.place).or_default().push(one.endpoint);
     }
-    let locality = |(place, endpoints): (Place, Vec<Endpoint>)| {
-        let sum: u32 = endpoints.iter().map(|e| e.weight.unwrap_or(1)).sum();
-        Locality {
-            region: place.region,
-            zone: place.zone,
-            sub_zone: place.sub_zone,
-            weight: setting.weighs(detected).then_some(sum.max(1)),
-            endpoints,
-        }
+    let shares = setting.shares(client.place);
+    let level = |places: BTreeMap<Place, Vec<Endpoint>>| {
+        let sum = |all: &Vec<Endpoint>| all.iter().map(|e| e.weight.unwrap_or(1)).sum();
+        let sums: BTreeMap<Place, u32> = places.iter().map(|(place, all)| (place.clone(), sum(all))).collect();
+        let weights = match shares {
+            Some(shares) => shared(&sums, shares),
+            None => sums,
+        };
+        let locality = |(place, endpoints): (Place, Vec<Endpoint>)| {
+            let weight = setting.weighs(detected).then_some((*weights.get(&place)?).max(1));
+            Some(Locality { region: place.region, zone: place.zone, sub_zone: place.sub_zone, weight, endpoints })
+        };
+        Level { localities: places.into_iter().filter_map(locality).collect() }
     };
     // Gaps between ranks close: Envoy wants priorities in a row.
-    let mut levels: Vec<Level> =
-        by_rank.into_values().map(|places| Level { localities: places.into_iter().map(locality).collect() }).collect();
+    let mut levels: Vec<Level> = by_rank.into_values().map(level).collect();
     if levels.is_empty() {
         levels.push(Level::default());
     }
     levels
 }
 
+/// The weight of each place that shares name, of the weights of its endpoints. A share that several places have a claim to is
+/// split by those; a place without a share is left out, for it gets no traffic, not even when all others are down.
+fn shared(sums: &BTreeMap<Place, u32>, shares: &BTreeMap<String, u32>) -> BTreeMap<Place, u32> {
+    let mut weights = BTreeMap::new();
+    for (to, share) in shares {
+        let claim = |place: &&Place| covers(to, place) && !weights.contains_key(*place);
+        let claims: Vec<&Place> = sums.keys().filter(claim).collect();
+        let sum: u64 = claims.iter().map(|place| u64::from(sums[*place])).sum();
+        for place in claims {
+            let part = (u64::from(sums[place]) * u64::from(*share)).div_ceil(sum.max(1));
+            // Without a share to divide the weight stays (Istio's rule).
+            let weight = if part == 0 { sums[place] } else { u32::try_from(part).unwrap_or(u32::MAX) };
+            weights.insert(place.clone(), weight);
+        }
+    }
+    weights
+}
+
+/// Whether a place as a rule writes it covers this one; a region that is not written is one that is not known.
+fn covers(rule: &str, place: &Place) -> bool {
+    let mut parts = rule.split('/');
+    let mut next = || parts.next().unwrap_or_default();
+    let alike = |rule: &str, part: &Option<String>| rule == "*" || part.as_deref().unwrap_or_default() == rule;
+    alike(next(), &place.region)
+        && [&place.zone, &place.sub_zone].into_iter().all(|part| {
+            let rule = next();
+            rule.is_empty() || alike(rule, part)
+        })
+}
+
 /// The rank of an endpoint: by labels first, if such a rule exists, then by place unless only labels were asked for.
 fn rank(one: &Placed, client: &Client, setting: &Setting) -> u32 {
     let by_label = label_rank(&one.labels, client.labels, &setting.priority);
+    if setting.by_region {
+        return by_label * REGION_RANKS + region_rank(&one.place, client.place, &setting.failover);
+    }
     if !setting.priority.is_empty() && setting.failover.is_empty() {
         return by_label;
     }
@@ -175,6 +243,16 @@ fn place_rank(place: &Place, client: &Place, failover: &BTreeMap<String, String>
         (true, true) => 0,
         (true, false) => 1,
         (false, _) => 2,
+    }
+}
+
+/// The client's region 0, the one that a rule for it names 1, the rest 2.
+fn region_rank(place: &Place, client: &Place, failover: &BTreeMap<String, String>) -> u32 {
+    let to = client.region.as_ref().and_then(|from| failover.get(from));
+    match place.region == client.region {
+        true => 0,
+        false if to.is_some() && place.region.as_ref() == to => 1,
+        false => 2,
     }
 }
 
@@ -229,6 +307,53 @@ mod tests {
         let ruled = Setting { priority: keys("a"), ..Setting::default() };
         assert!(ruled.weighs(true) && !ruled.weighs(false));
         let off = Setting { off: true, ..Setting::default() };
+        assert_eq!(order("r1/z1/s1", &off, true).len(), 1);
+    }
+
+    fn distribute(rules: &[(&str, &[(&str, u32)])]) -> Setting {
+        let to = |to: &[(&str, u32)]| to.iter().map(|(place, share)| (place.to_string(), *share)).collect();
+        let shares = |(from, all): &(&str, &[(&str, u32)])| Shares { from: from.to_string(), to: to(all) };
+        Setting { distribute: rules.iter().map(shares).collect(), ..Setting::default() }
+    }
+
+    fn weights(client: &str, setting: &Setting) -> Vec<(String, u32)> {
+        let all = ["r1/z1/s1", "r1/z1/s1", "r1/z2/s1", "r2/z1/s1", "r3/z1/s1"].map(at).into();
+        let (place, labels) = (Place::parse(client), BTreeMap::new());
+        let mut levels = levels(all, &Client { place: &place, labels: &labels }, setting, true);
+        assert_eq!(levels.len(), 1, "nothing fails over where traffic is shared out");
+        let weight = |l: Locality| (l.endpoints[0].address.clone(), l.weight.unwrap());
+        levels.remove(0).localities.into_iter().map(weight).collect()
+    }
+
+    fn pairs(all: &[(&str, u32)]) -> Vec<(String, u32)> {
+        all.iter().map(|(place, weight)| (place.to_string(), *weight)).collect()
+    }
+
+    #[test]
+    fn traffic_is_shared_out_by_place_and_a_place_without_a_share_gets_none() {
+        let setting = distribute(&[("r1/*", &[("r1/z1", 70), ("r2/*", 30)]), ("*", &[("r3", 100)])]);
+        assert_eq!(weights("r1/z9", &setting), pairs(&[("r1/z1/s1", 70), ("r2/z1/s1", 30)]));
+        assert_eq!(weights("", &setting), pairs(&[("r3/z1/s1", 100)]));
+        // Places that have a claim to one share split it by their endpoints.
+        let setting = distribute(&[("r1", &[("r1/*", 80), ("r2", 20)])]);
+        assert_eq!(weights("r1/z1/s1", &setting), pairs(&[("r1/z1/s1", 54), ("r1/z2/s1", 27), ("r2/z1/s1", 20)]));
+    }
+
+    #[test]
+    fn a_client_that_no_share_is_for_spreads_its_traffic_by_the_endpoints() {
+        let setting = distribute(&[("r1/z1", &[("r1/z1", 100)])]);
+        let all = pairs(&[("r1/z1/s1", 2), ("r1/z2/s1", 1), ("r2/z1/s1", 1), ("r3/z1/s1", 1)]);
+        assert_eq!(weights("r1/z2", &setting), all);
+    }
+
+    #[test]
+    fn where_zones_are_for_envoy_only_regions_rank_also_without_detection() {
+        let failover = [("r1".to_string(), "r3".to_string())].into();
+        let setting = Setting { failover, forced: true, by_region: true, ..Setting::default() };
+        let ranked = order("r1/z1/s1", &setting, false);
+        assert_eq!(ranked, [vec!["r1/z1/s1", "r1/z1/s2", "r1/z2/s1"], vec!["r3/z1/s1"], vec!["r2/z1/s1"]]);
+        assert!(!setting.weighs(true));
+        let off = Setting { off: true, ..setting };
         assert_eq!(order("r1/z1/s1", &off, true).len(), 1);
     }
 

@@ -66,7 +66,7 @@ impl MeshConfig {
             trust_domain: at.get("trustDomain").string().unwrap_or(plain.trust_domain),
             aliases: at.get("trustDomainAliases").strings(),
             http_proxy_port: at.get("proxyHttpPort").u32().filter(|p| *p > 0).and_then(|p| u16::try_from(p).ok()),
-            locality: Setting::read(&at.get("localityLbSetting")),
+            locality: Setting::of(&at).unwrap_or_default(),
             auto_mtls: at.get("enableAutoMtls").bool().unwrap_or(true),
             object: plain.object,
             namespace: plain.namespace,

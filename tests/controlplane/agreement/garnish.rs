@@ -153,15 +153,38 @@ fn policy(dice: &mut Dice) -> Value {
     let keys = ["topology.istio.io/network", "topology.kubernetes.io/region", "app", "version=v1", RANKS[0], RANKS[1]];
     let some: Vec<&str> = keys.into_iter().filter(|_| dice.one_in(2)).collect();
     let failover = json!([{"from": "eu-central", "to": "us-east"}]);
-    let setting = match dice.roll(6) {
+    let setting = match dice.roll(9) {
         0 => json!({"enabled": false}),
         1 => json!({"enabled": true, "failover": failover}),
         2 => json!({"enabled": true, "failoverPriority": some}),
         // The order of one failover's clusters by labels that only the backups carry.
         3 => json!({"enabled": true, "failoverPriority": RANKS}),
         4 => json!({"enabled": true, "failoverPriority": ["version=v1", RANKS[1]], "failover": failover}),
+        5 => json!({"enabled": true, "distribute": distribute(dice)}),
+        6 => {
+            let setting = json!({"enabled": !dice.one_in(4), "failover": failover, "failoverPriority": some});
+            policy["loadBalancer"] = json!({"zoneAwareLbSetting": setting});
+            return policy;
+        }
         _ => return policy,
     };
     policy["loadBalancer"] = json!({"localityLbSetting": setting});
     policy
+}
+
+/// Shares by place for clients of some places; no two of a rule overlap, and they come to 100.
+fn distribute(dice: &mut Dice) -> Value {
+    let share = 1 + dice.roll(99);
+    let [first, second] = dice.one_of(&[
+        ["eu-central/*", "us-east"],
+        ["eu-central/a/*", "eu-central/b/*"],
+        ["eu-central/b/rack-1", "ap-south/*"],
+        ["us-east/*", "ap-south/a"],
+    ]);
+    let from = dice.one_of(&["*", "eu-central/*", "eu-central/a/*", "us-east/*"]);
+    let mut rules = vec![json!({"from": from, "to": {first: share, second: 100 - share}})];
+    if from != "*" && dice.one_in(2) {
+        rules.push(json!({"from": "ap-south/*", "to": {second: 100}}));
+    }
+    json!(rules)
 }
