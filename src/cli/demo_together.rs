@@ -18,9 +18,10 @@ use crate::cluster::stop_on_ctrl_c;
 use crate::error::{Exit, Failure};
 use crate::sandbox::child::{Child, Keeper, Program};
 
-/// Requests a second for each service where stories are told side by side: two cores carry three such loads and stay idle
-/// enough for what is measured to be a service's doing and not the machine's.
-const SIDE_BY_SIDE: u32 = 25;
+/// Requests a second for each service where stories are told side by side: two cores carry three such loads and stay half
+/// idle, so that what is measured is a service's doing and not the machine's. With 25 a machine in a slow hour is full, and
+/// a service on a full machine does not come back from what it lost.
+const SIDE_BY_SIDE: u32 = 12;
 /// Time a story may take to put its sandbox away.
 const PUT_AWAY: Duration = Duration::from_secs(60);
 
