@@ -120,7 +120,8 @@ pub struct Measured {
     pub detection: Seconds,
     /// Why the Envoy did not use it.
     pub detected_by: Option<String>,
-    /// Last injection → end of the first backup answer after which, until healing, only the backup answers.
+    /// Last injection → end of the first backup answer after which, until healing, only the backup answers. What the
+    /// primary answered once healing had begun tells nothing of the fault: the request waited through it.
     pub failover: Seconds,
     /// Start of healing → end of the first primary answer after which only the primary answers.
     pub failback: Seconds,
@@ -230,13 +231,6 @@ impl View<'_> {
         }
     }
 
-    /// The first record in `[from, to)` after which every record up to `to` satisfies `good`, itself included.
-    fn sustained(&self, from: Micros, to: Micros, good: impl Fn(&Record) -> bool) -> Option<&Record> {
-        let all: Vec<_> = self.samples.between(from, to).collect();
-        let tail = all.iter().rev().take_while(|r| good(r)).count();
-        all[all.len() - tail..].iter().min_by_key(|r| r.end()).copied()
-    }
-
     fn failover(&self, marks: &Marks) -> Seconds {
         let not = |why: String| Seconds::NotSeen(why);
         if marks.fully_broken.is_none() {
@@ -245,14 +239,17 @@ impl View<'_> {
         if self.primary.is_empty() {
             return not("nobody answered before the fault, so the primary is not known".into());
         }
-        if let Some(r) = self.sustained(self.t0, self.healing, |r| self.by_backup(r)) {
+        let waited = |r: &Record| self.by_primary(r) && r.end() >= self.healing;
+        let fault = || self.samples.between(self.t0, self.healing).filter(|r| !waited(r));
+        if let Some(r) = sustained(fault(), |r| self.by_backup(r)) {
             return Seconds::After(r.end().saturating_sub(self.t0) / 1000);
         }
-        let fault = || self.samples.between(self.t0, self.healing);
         let backup = fault().filter(|r| self.by_backup(r)).count();
         let lost = fault().filter(|r| r.failure().is_some()).count();
         let old = fault().filter(|r| self.by_primary(r)).count();
+        let all_waited = self.samples.between(self.t0, self.healing).next().is_some();
         not(match (backup, lost, old) {
+            (0, 0, 0) if all_waited => "every request of the fault waited until healing had begun".into(),
             (0, 0, 0) => "no request was made during the fault".into(),
             (0, 0, _) => "the primary went on answering: the fault did not reach it".into(),
             (0, _, 0) => "no backup answered: every request of the fault failed".into(),
@@ -270,7 +267,7 @@ impl View<'_> {
         if self.primary.is_empty() {
             return Seconds::NotSeen("nobody answered before the fault, so the primary is not known".into());
         }
-        if let Some(r) = self.sustained(healing, self.end, |r| self.by_primary(r)) {
+        if let Some(r) = sustained(self.samples.between(healing, self.end), |r| self.by_primary(r)) {
             return Seconds::After(r.end().saturating_sub(healing) / 1000);
         }
         let seen = self.samples.between(healing, self.end).any(|r| self.by_primary(r));
@@ -295,7 +292,7 @@ impl View<'_> {
         let first_end = |records: &mut dyn Iterator<Item = &Record>| records.map(Record::end).min().map(rel);
         let after = || self.samples.between(marks.healing.unwrap_or(self.end), self.end);
         let lost = fault().any(Record::lost);
-        let calm = self.sustained(self.t0, self.healing, |r| !r.lost()).map(Record::end).map(rel);
+        let calm = sustained(fault(), |r| !r.lost()).map(Record::end).map(rel);
         Timestamps {
             t0_injected: 0,
             t1_first_error: first_end(&mut fault().filter(|r| r.lost())),
@@ -306,10 +303,17 @@ impl View<'_> {
             t6_first_primary_answer: first_end(&mut after().filter(|r| self.by_primary(r))),
             t7_steady: marks
                 .healing
-                .and_then(|h| self.sustained(h, self.end, |r| self.by_primary(r)))
+                .and_then(|h| sustained(self.samples.between(h, self.end), |r| self.by_primary(r)))
                 .map(|r| rel(r.end())),
         }
     }
+}
+
+/// The first record after which all satisfy `good`, itself included: of those, the one that ended first.
+fn sustained<'r>(all: impl Iterator<Item = &'r Record>, good: impl Fn(&Record) -> bool) -> Option<&'r Record> {
+    let all: Vec<_> = all.collect();
+    let tail = all.iter().rev().take_while(|r| good(r)).count();
+    all[all.len() - tail..].iter().min_by_key(|r| r.end()).copied()
 }
 
 /// The longest stretch between intended starts in which nothing that was started was answered.

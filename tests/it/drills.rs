@@ -176,7 +176,9 @@ proptest! {
         if let Some(ms) = m.failover.millis() {
             // From that moment on nothing but the backup was seen in the fault.
             let late = run.samples.between(broken + ms * 1000 + 1000, healing);
-            prop_assert!(late.into_iter().all(|r| r.by().is_some_and(|by| !m.primary.contains(by))));
+            let backup = |r: &Record| r.by().is_some_and(|by| !m.primary.contains(by));
+            let waited = |r: &Record| r.by().is_some() && r.end() >= healing;
+            prop_assert!(late.into_iter().all(|r| backup(r) || waited(r)));
         }
         let seconds = timeline::seconds(&run.samples, broken);
         prop_assert_eq!(seconds.iter().map(|s| s.requests).sum::<u64>(), m.requests);
@@ -250,6 +252,21 @@ fn a_failover_is_dated_by_the_end_of_the_first_answer_after_which_only_the_backu
     assert_eq!(m.marks.t5_healing, Some(2000));
     assert_eq!(m.marks.t6_first_primary_answer, Some(2202));
     assert_eq!(m.marks.t7_steady, Some(2202));
+}
+
+#[test]
+fn what_the_primary_answers_once_healing_has_begun_says_nothing_of_the_fault() {
+    // Green from the first; for the last 200 ms requests go to blue again, which hangs, and answers when it is healed.
+    let (mut run, marks) = run(|i| u8::from(i < 180), |_| 0);
+    let healed = marks.healed.unwrap();
+    run.samples.records[280..300].iter_mut().for_each(|r| r.latency = healed - r.start);
+    let m = measure(&run, &marks);
+    assert_eq!(m.failover, Seconds::After(2));
+    assert_eq!(m.latency.map(|[_, _, worst]| worst), Some(250_000), "what it cost is not hidden");
+    // Nobody stood in, and everybody waited.
+    run.samples.records[100..300].iter_mut().for_each(|r| *r = record(r.start, healed - r.start, 0));
+    let why = "every request of the fault waited until healing had begun";
+    assert_eq!(measure(&run, &marks).failover.reason(), Some(why));
 }
 
 #[test]
