@@ -142,10 +142,7 @@ async fn write(
             return Ok((report, rows.into_values().collect()));
         }
         if let Some(pause) = pause {
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = stop.cancelled() => {}
-            }
+            stop.run_until_cancelled(tokio::time::sleep(pause)).await;
             plan = planner.plan().await?;
         } else {
             let (next, progress) = next_plan(ctx, planner, &plan, end, &stop).await?;
@@ -176,9 +173,8 @@ async fn next_plan(
     let pauses = pauses.with_max_delay(Duration::from_secs(1)).without_max_times().build();
     let mut last = old.clone();
     for pause in pauses.take_while(|_| tokio::time::Instant::now() < end) {
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = stop.cancelled() => break,
+        if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            break;
         }
         last = planner.plan().await?;
         if missing(&last) < missing(old) {
