@@ -113,6 +113,8 @@ pub enum FormArg {
 pub enum ExpectedArg {
     /// Every request is answered
     NoLoss,
+    /// Every request is answered, and the primary serves when the fault ends: nobody needs to move
+    Stays,
     /// Nobody is left to answer
     Outage,
 }
@@ -138,6 +140,7 @@ impl Flags {
         limits.max_failback = self.max_failback.or(limits.max_failback);
         scenario.expected = match self.expected {
             Some(ExpectedArg::NoLoss) => Expected::NoLoss,
+            Some(ExpectedArg::Stays) => Expected::Stays,
             Some(ExpectedArg::Outage) => Expected::Outage,
             None => scenario.expected,
         };

@@ -69,13 +69,20 @@ pub fn findings(measured: &Measured, ending: &Ending, tolerated: &Tolerances, ex
         all.push(Finding { code: "FCT0614", verdict: Verdict::Inconclusive, what });
     }
     match expected {
-        Expected::NoLoss => no_loss(measured, tolerated, &mut all),
+        Expected::NoLoss => {
+            no_loss(measured, tolerated, &mut all);
+            all.extend(unproven(measured));
+        }
+        Expected::Stays => {
+            no_loss(measured, tolerated, &mut all);
+            all.push(stays(measured));
+        }
         Expected::Outage => all.push(outage(measured)),
     }
     all.extend(limit("FCT0623", "detection", &measured.detection, tolerated.max_detection));
     all.extend(limit("FCT0624", "failover", &measured.failover, tolerated.max_failover));
     all.extend(limit("FCT0625", "failback", &measured.failback, tolerated.max_failback));
-    if expected == Expected::NoLoss {
+    if expected != Expected::Outage {
         doubt(measured, &mut all);
     }
     all
@@ -114,10 +121,28 @@ fn no_loss(m: &Measured, tolerated: &Tolerances, all: &mut Vec<Finding>) {
     if m.longest_silence >= OUTAGE_MS {
         let what = format!("an outage: nobody answered for {} ms", m.longest_silence);
         all.push(Finding { code: "FCT0622", verdict: Verdict::Fail, what });
-    } else if let Seconds::NotSeen(why) = &m.failover {
-        let what = format!("no failover was seen, so nothing is proven: {why}");
-        all.push(Finding { code: "FCT0626", verdict: Verdict::Inconclusive, what });
     }
+}
+
+/// Where a failover is expected and none was seen; after an outage that needs no saying.
+fn unproven(m: &Measured) -> Option<Finding> {
+    let why = m.failover.reason().filter(|_| m.longest_silence < OUTAGE_MS)?;
+    let what = format!("no failover was seen, so nothing is proven: {why}");
+    Some(Finding { code: "FCT0626", verdict: Verdict::Inconclusive, what })
+}
+
+/// The primary must serve when the fault ends; that the backup helped out before then is nobody's failing.
+fn stays(m: &Measured) -> Finding {
+    let (verdict, what) = match (&m.failover, m.primary_at_end) {
+        (Seconds::After(ms), _) => {
+            (Verdict::Fail, format!("nobody was to move, but the backup served from {ms} ms to the end of the fault"))
+        }
+        (Seconds::NotSeen(_), true) => (Verdict::Pass, "nobody moved: the primary served when the fault ended".into()),
+        (Seconds::NotSeen(why), false) => {
+            (Verdict::Fail, format!("the primary did not serve when the fault ended: {why}"))
+        }
+    };
+    Finding { code: "FCT0629", verdict, what }
 }
 
 fn outage(m: &Measured) -> Finding {

@@ -175,6 +175,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("FCT0626", "no failover was seen, so nothing is proven"),
     ("FCT0627", "the gateway by which requests enter was taken down: what would cover it stands in front of it"),
     ("FCT0628", "the machine had no processor time left during a drill: what was lost or late may be its own doing"),
+    ("FCT0629", "whether the primary kept serving where nobody was to move"),
     ("FCT0630", "nobody serves"),
     ("FCT0631", "no backup is ready"),
     ("FCT0632", "failed over, wholly or in part"),

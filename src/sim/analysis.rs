@@ -123,6 +123,8 @@ pub struct Measured {
     /// Last injection → end of the first backup answer after which, until healing, only the backup answers. What the
     /// primary answered once healing had begun tells nothing of the fault: the request waited through it.
     pub failover: Seconds,
+    /// Whether the primary answered in the last second of the fault.
+    pub primary_at_end: bool,
     /// Start of healing → end of the first primary answer after which only the primary answers.
     pub failback: Seconds,
     /// The longest time in which requests were made and none was answered, in milliseconds.
@@ -186,6 +188,7 @@ pub fn measure(run: &Run, marks: &Marks) -> Measured {
         cut_after_headers: samples.records.iter().filter(|r| r.failure().is_some() && !r.lost()).count() as u64,
         missed: samples.missed.len() as u64,
         failover: view.failover(marks),
+        primary_at_end: view.primary_at_end(),
         failback: view.failback(run, marks),
         longest_silence: longest_silence(samples) / 1000,
         worst_second: worst_second(samples, broken),
@@ -258,6 +261,11 @@ impl View<'_> {
                 "the backup answered {b} times, but to the end of the fault {l} requests failed and the primary answered {o} times"
             ),
         })
+    }
+
+    fn primary_at_end(&self) -> bool {
+        let last = self.healing.saturating_sub(1_000_000).max(self.t0)..self.healing;
+        self.samples.between(self.t0, self.healing).any(|r| self.by_primary(r) && last.contains(&r.end()))
     }
 
     fn failback(&self, run: &Run, marks: &Marks) -> Seconds {

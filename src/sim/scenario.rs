@@ -16,6 +16,9 @@ pub enum Expected {
     /// Every request is answered.
     #[default]
     NoLoss,
+    /// Every request is answered, and the primary serves at the end of the fault as before it: nobody needs to move, as
+    /// when a control plane dies, or a process that is started again at once.
+    Stays,
     /// Nobody is left to answer: the drill passes only if the outage is seen.
     Outage,
 }
@@ -25,6 +28,7 @@ impl Expected {
     pub fn as_str(self) -> &'static str {
         match self {
             Expected::NoLoss => "no-loss",
+            Expected::Stays => "stays",
             Expected::Outage => "outage",
         }
     }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A real failover, long form: two real clusters with Istio, every fault under 200 requests per second and service for more than 50 s.
+# A real failover, long form: two real clusters with Istio, every fault under 200 requests per second and service for 52 s.
 # Keeps failctl's report as docs/real-failover.txt. Takes about nine minutes once everything is built.
 #
 #   tests/controlplane/real-failover.sh [FILE]

@@ -318,6 +318,34 @@ fn an_outage_is_green_only_where_it_was_expected_and_never_otherwise() {
 }
 
 #[test]
+fn where_nobody_is_to_move_the_primary_must_serve_when_the_fault_ends() {
+    let stays = |m: &Measured| judged(m, Tolerances::default(), Expected::Stays);
+    let unfelt = measured(|_| 0, |_| 0);
+    assert_eq!(stays(&unfelt), Verdict::Pass);
+    let helped_out = measured(|i| u8::from(i < 50), |_| 0);
+    assert_eq!(stays(&helped_out), Verdict::Pass);
+    let moved = measured(|_| 1, |_| 0);
+    assert_eq!(stays(&moved), Verdict::Fail);
+    let lost = measured(|i| if i == 3 { 2 } else { 0 }, |_| 0);
+    assert_eq!(stays(&lost), Verdict::Fail);
+    let gone = measured(|_| 2, |_| 0);
+    let lax = Tolerances { max_failed: 10_000, ..Default::default() };
+    assert_eq!(judged(&gone, lax, Expected::Stays), Verdict::Fail);
+}
+
+#[test]
+fn a_primary_that_hung_to_the_end_of_the_fault_did_not_stay() {
+    let (mut late, marks) = run(|_| 0, |_| 0);
+    let healing = marks.healing.unwrap();
+    for r in late.samples.records.iter_mut().filter(|r| (marks.broken.unwrap()..healing).contains(&r.start)) {
+        r.latency = healing - r.start + 1;
+    }
+    let m = measure(&late, &marks);
+    assert_eq!((m.failed, m.primary_at_end), (0, false));
+    assert_eq!(judged(&m, Tolerances::default(), Expected::Stays), Verdict::Fail);
+}
+
+#[test]
 fn a_cut_answer_is_counted_apart_and_a_lost_one_is_judged() {
     let cut = measured(|i| if i == 3 { 3 } else { 1 }, |_| 0);
     assert_eq!((cut.failed, cut.cut_after_headers), (0, 1));

@@ -111,6 +111,8 @@ fn every_fault_of_a_workload_is_survived_without_loss_and_undone_by_restore_afte
     let backup_first = ["--fault", "gateway-down", "--expected", "no-loss"];
     let (run, _) = site.drilled(&backup_first, 8);
     assert_eq!((run["failed"].as_u64(), run["verdict"].as_str()), (Some(0), Some("inconclusive")), "{run:#}");
+    let (run, _) = site.drilled(&["--fault", "gateway-down", "--expected", "stays"], 0);
+    assert_eq!(run["findings"][1]["code"], "FCT0629", "{run:#}");
     let (run, _) = site.drilled(&["--fault", "gateway-down", "--cluster", "local"], 1);
     entry_lost(&run, "fail");
     site.well();

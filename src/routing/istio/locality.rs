@@ -233,11 +233,7 @@ fn with_value(key: &str) -> Option<(&str, &str)> {
 /// rest 4. Not known is a place like any other: a client without one has endpoints without one first.
 fn place_rank(place: &Place, client: &Place, failover: &BTreeMap<String, String>) -> u32 {
     if place.region != client.region {
-        let to = client.region.as_ref().and_then(|from| failover.get(from));
-        return match to {
-            Some(to) if place.region.as_ref() != Some(to) => 4,
-            _ => 3,
-        };
+        return if next_region(place, client, failover) == Some(false) { 4 } else { 3 };
     }
     match (place.zone == client.zone, place.sub_zone == client.sub_zone) {
         (true, true) => 0,
@@ -248,12 +244,17 @@ fn place_rank(place: &Place, client: &Place, failover: &BTreeMap<String, String>
 
 /// The client's region 0, the one that a rule for it names 1, the rest 2.
 fn region_rank(place: &Place, client: &Place, failover: &BTreeMap<String, String>) -> u32 {
-    let to = client.region.as_ref().and_then(|from| failover.get(from));
     match place.region == client.region {
         true => 0,
-        false if to.is_some() && place.region.as_ref() == to => 1,
+        false if next_region(place, client, failover) == Some(true) => 1,
         false => 2,
     }
+}
+
+/// Whether a place is in the region that a rule for the client's names; none where no rule is for it.
+fn next_region(place: &Place, client: &Place, failover: &BTreeMap<String, String>) -> Option<bool> {
+    let to = failover.get(client.region.as_ref()?)?;
+    Some(place.region.as_ref() == Some(to))
 }
 
 #[cfg(test)]
