@@ -15,6 +15,7 @@ use super::{Ctx, Global, simulate};
 use crate::cluster::{address, observe};
 use crate::error::{Exit, Failure};
 use crate::judge::drill::Verdict;
+use crate::probe::capacity;
 use crate::report::drill::RunReport;
 use crate::sandbox::daemon::{self, Answer, Event, Request};
 use crate::sandbox::envoy_binary::{self, Places};
@@ -43,6 +44,8 @@ pub struct Stage<'a> {
     turns: Option<PathBuf>,
     /// Which turn a drill takes.
     measuring: What,
+    /// What the services answer at most, once it was measured.
+    carried: Option<f64>,
     /// The turn of coming up; it ends with the first drill.
     coming_up: Option<Turn>,
 }
@@ -91,6 +94,7 @@ impl<'a> Stage<'a> {
             step: 0,
             turns,
             measuring: What::Drill,
+            carried: None,
             coming_up: None,
         })
     }
@@ -146,6 +150,28 @@ impl<'a> Stage<'a> {
         }
         self.say("\nThat proves nothing, one way or the other: once more.");
         self.measure(line)
+    }
+
+    /// How many requests per second the last service of a drill answers at most; measured once.
+    pub fn carries(&mut self, line: &str) -> Result<f64, Failure> {
+        self.check()?;
+        if let Some(carried) = self.carried {
+            return Ok(carried);
+        }
+        let super::Command::Simulate(args) = super::parse(&words(line))?.command else {
+            return Err(Failure::because(Exit::Internal, format!("`{line}` is not a drill")));
+        };
+        let ctx = self.context();
+        let lanes = simulate::asked(&ctx, &args.documents.load_beside_fleet(&ctx)?)?;
+        let Some(last) = lanes.last() else {
+            return Err(Failure::because(Exit::Internal, "the drill asks nothing"));
+        };
+        let carried = ctx.block_on(capacity::answers_per_second(&last.target))?;
+        self.say(format!(
+            "Asked again and again without a pause, the service answers {carried:.0} requests per second here."
+        ));
+        self.carried = Some(carried);
+        Ok(carried)
     }
 
     fn measure(&mut self, line: &str) -> Result<Vec<RunReport>, Failure> {

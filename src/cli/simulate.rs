@@ -111,6 +111,20 @@ async fn drive(args: Args, ctx: &Ctx, documents: &Documents, state: PathBuf) -> 
     Ok(Outcome::Done(Box::new(report), exit))
 }
 
+/// What the drills of these documents would ask. Shared with `demo`.
+pub fn asked(ctx: &Ctx, documents: &Documents) -> Result<Vec<Lane>, Failure> {
+    let asked = async {
+        let clients = Clients::of(&documents.fleet, ctx.global.kubeconfig.as_deref())?;
+        let mut lanes = Vec::new();
+        for scenario in scenarios(documents)? {
+            let resolved = resolve::resolve(documents, &clients, &scenario).await.map_err(unresolved)?;
+            lanes.extend(resolved.lanes);
+        }
+        Ok(lanes)
+    };
+    ctx.block_on(asked)?
+}
+
 fn scenarios(documents: &Documents) -> Result<Vec<Scenario>, Failure> {
     let mut problems = Vec::new();
     let mut all = Vec::new();

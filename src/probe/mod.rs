@@ -2,6 +2,7 @@
 //! What comes in: targets and a rate. What goes out: a stream of events, one per request.
 //! May not know: clusters, commands.
 
+pub mod capacity;
 pub mod classify;
 pub mod load;
 pub mod machine;

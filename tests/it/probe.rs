@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use failctl::probe::capacity::answers_per_second;
 use failctl::probe::load::Pace;
 use failctl::probe::target::Who;
 use failctl::probe::{Event, Target, start};
@@ -178,6 +179,19 @@ async fn an_idle_connection_that_was_closed_costs_no_request() {
     let server = serve(Manner::AnswerAndClose).await;
     let records = records(&all(vec![(at(server.port), 20)], pace(1000)).await, 0);
     assert_eq!(records.iter().filter(|r| r.failure().is_some()).count(), 0);
+}
+
+#[tokio::test]
+async fn what_a_service_answers_at_most_counts_answers_and_nothing_else() {
+    let answered = serve(Manner::Answer).await;
+    let failed = serve(Manner::Status(500)).await;
+    let hung = serve(Manner::Hang).await;
+    let targets = [at(answered.port), at(failed.port), at(hung.port)];
+    let (many, none, silent) =
+        tokio::join!(answers_per_second(&targets[0]), answers_per_second(&targets[1]), answers_per_second(&targets[2]));
+    assert!(many > 50.0, "{many}");
+    assert_eq!((none, silent), (0.0, 0.0));
+    assert_eq!(answered.connections.load(Ordering::Relaxed), 16);
 }
 
 #[tokio::test]
