@@ -158,9 +158,7 @@ impl<'a> Stage<'a> {
         if let Some(carried) = self.carried {
             return Ok(carried);
         }
-        let super::Command::Simulate(args) = super::parse(&words(line))?.command else {
-            return Err(Failure::because(Exit::Internal, format!("`{line}` is not a drill")));
-        };
+        let args = drill_of(line)?;
         let ctx = self.context();
         let lanes = simulate::asked(&ctx, &args.documents.load_beside_fleet(&ctx)?)?;
         let Some(last) = lanes.last() else {
@@ -176,9 +174,7 @@ impl<'a> Stage<'a> {
 
     fn measure(&mut self, line: &str) -> Result<Vec<RunReport>, Failure> {
         self.say(format!("\n$ failctl {line}"));
-        let super::Command::Simulate(args) = super::parse(&words(line))?.command else {
-            return Err(Failure::because(Exit::Internal, format!("`{line}` is not a drill")));
-        };
+        let args = drill_of(line)?;
         let ctx = self.context();
         let documents = args.documents.load_beside_fleet(&ctx)?;
         let state = self.directory()?.join("state");
@@ -299,6 +295,14 @@ impl<'a> Stage<'a> {
 impl Drop for Stage<'_> {
     fn drop(&mut self) {
         let _ = self.end();
+    }
+}
+
+/// A drill as it would be typed.
+fn drill_of(line: &str) -> Result<simulate::Args, Failure> {
+    match super::parse(&words(line))?.command {
+        super::Command::Simulate(args) => Ok(args),
+        _ => Err(Failure::because(Exit::Internal, format!("`{line}` is not a drill"))),
     }
 }
 
