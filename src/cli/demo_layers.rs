@@ -141,6 +141,7 @@ pub fn article(stage: &mut Stage<'_>) -> Result<(), Failure> {
     stage.write("article.yaml", MESH_ARTICLE)?;
     // In the guide's order, as at the edge alone.
     stage.must("apply -f kind3=guide-remote.yaml --yes --wait")?;
+    stage.gateway_listens("kind3")?;
     stage.must("apply -f kind2=guide-local.yaml --yes --wait")?;
     stage.must("route add --cluster kind2 --path-prefix / --dest-name default-productpage-9080 --yes")?;
     stage.must("istio apply -f failctl.yaml -f article.yaml --yes --wait")

@@ -4,8 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::Context as _;
+use backon::{ConstantBuilder, Retryable as _};
 use tokio_util::sync::CancellationToken;
 
 use super::demo_turns::{self, Turn, What};
@@ -22,6 +24,10 @@ use crate::sandbox::envoy_binary::{self, Places};
 use crate::sandbox::stack::Stack;
 use crate::sandbox::{self, cluster};
 use crate::ui::Ui;
+
+/// How often a gateway is looked at, and the time between.
+const GATEWAY_LOOKS: usize = 50;
+const GATEWAY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Somebody pressed Ctrl-C.
 #[derive(Debug, thiserror::Error)]
@@ -42,11 +48,13 @@ pub struct Stage<'a> {
     step: usize,
     /// Where turns are taken, when other stories are told at the same time.
     turns: Option<PathBuf>,
+    /// Whether a record is made: until all is measured that is judged, nobody else comes up.
+    record: bool,
     /// Which turn a drill takes.
     measuring: What,
     /// What the services answer at most, once it was measured.
     carried: Option<f64>,
-    /// The turn of coming up; it ends with the first drill.
+    /// The turn of coming up; it ends with the first drill, in a record with the last that is judged.
     coming_up: Option<Turn>,
 }
 
@@ -62,12 +70,14 @@ pub async fn envoy(ui: &Ui, named: Option<PathBuf>) -> Result<PathBuf, Failure> 
 }
 
 impl<'a> Stage<'a> {
-    /// Finds what is needed; starts nothing yet. `turns`: where turns are taken, if others are there.
+    /// Finds what is needed; starts nothing yet. `turns`: where turns are taken, if others are there. `record`: whether what
+    /// is measured has the machine for itself.
     pub fn open(
         ctx: &'a Ctx,
         envoy: Option<PathBuf>,
         keep: bool,
         turns: Option<PathBuf>,
+        record: bool,
     ) -> Result<Stage<'a>, Failure> {
         let internal = |e: std::io::Error| Failure::new(Exit::Internal, e);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(internal)?;
@@ -93,6 +103,7 @@ impl<'a> Stage<'a> {
             sandbox: None,
             step: 0,
             turns,
+            record,
             measuring: What::Drill,
             carried: None,
             coming_up: None,
@@ -142,7 +153,9 @@ impl<'a> Stage<'a> {
     /// Runs `failctl simulate` and returns what it measured; once more if that proves nothing.
     pub fn simulate(&mut self, line: &str) -> Result<Vec<RunReport>, Failure> {
         self.check()?;
-        self.coming_up = None;
+        if !self.record {
+            self.coming_up = None;
+        }
         let _turn = demo_turns::take(self.turns.as_ref(), self.measuring, || self.check())?;
         let runs = self.measure(line)?;
         if !runs.iter().any(|r| r.policy == "recommended" && r.verdict == Verdict::Inconclusive) {
@@ -152,6 +165,11 @@ impl<'a> Stage<'a> {
         self.measure(line)
     }
 
+    /// What is left to do may be done while another story comes up.
+    pub fn let_others_come_up(&mut self) {
+        self.coming_up = None;
+    }
+
     /// How many requests per second the last service of a drill answers at most; measured once.
     pub fn carries(&mut self, line: &str) -> Result<f64, Failure> {
         self.check()?;
@@ -159,6 +177,8 @@ impl<'a> Stage<'a> {
             return Ok(carried);
         }
         let args = drill_of(line)?;
+        // Not while another story still measures what is left to it.
+        let _turn = demo_turns::take(self.turns.as_ref(), self.measuring, || self.check())?;
         let ctx = self.context();
         let lanes = simulate::asked(&ctx, &args.documents.load_beside_fleet(&ctx)?)?;
         let Some(last) = lanes.last() else {
@@ -190,6 +210,20 @@ impl<'a> Stage<'a> {
         Ok(report.runs)
     }
 
+    /// Waits until a cluster's failover gateway takes connections, which is a moment after its objects are accepted. Gives up
+    /// in silence after a while: what comes next shows it.
+    pub fn gateway_listens(&self, cluster: &str) -> Result<(), Failure> {
+        let ctx = self.context();
+        let ground = Ground::new(&ctx, &DocumentArgs { files: vec!["failctl.yaml".into()] }, &[])?;
+        let cluster = ground.cluster(cluster)?;
+        let wants = address::wants(&cluster.name, address::gloo_namespace(cluster));
+        let world = ctx.block_on(observe(&ground.clients, &wants))?;
+        let found = address::failover(&world, cluster).map_err(|p| Failure::input(vec![p]))?;
+        let look = || async { keeps_connections(&found.host, found.port).await.then_some(()).ok_or(()) };
+        let again = ConstantBuilder::new().with_delay(GATEWAY_PAUSE).with_max_times(GATEWAY_LOOKS);
+        ctx.block_on(look.retry(again)).map(drop)
+    }
+
     /// The address of a cluster's east-west gateway and the place (`REGION/ZONE`) it is in.
     pub fn east_west(&self, cluster: &str) -> Result<(String, String), Failure> {
         let ctx = self.context();
@@ -204,7 +238,7 @@ impl<'a> Stage<'a> {
     /// Starts the sandbox in this process.
     pub fn start(&mut self, clusters: &str, stack: Stack) -> Result<(), Failure> {
         self.coming_up = Some(demo_turns::take(self.turns.as_ref(), What::Boot, || self.check())?);
-        self.measuring = if stack == Stack::Gloo { What::LightDrill } else { What::Drill };
+        self.measuring = if self.record || stack == Stack::Gloo { What::Drill } else { What::HeavyDrill };
         let dir = sandbox::record::directory(&self.name).map_err(|e| Failure::new(Exit::Missing, e))?;
         let executable = std::env::current_exe().map_err(|e| Failure::new(Exit::Internal, e))?;
         let specs = cluster::parse(clusters).map_err(|e| Failure::because(Exit::Internal, e.join("; ")))?;
@@ -279,7 +313,7 @@ impl<'a> Stage<'a> {
             });
         }
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_timeout(std::time::Duration::from_secs(3));
+            runtime.shutdown_timeout(Duration::from_secs(3));
         }
         match self.documents.take() {
             Some(documents) if self.keep => {
@@ -296,6 +330,13 @@ impl Drop for Stage<'_> {
     fn drop(&mut self) {
         let _ = self.end();
     }
+}
+
+/// Whether somebody stands behind an address: a load balancer takes the connection first and ends it if nobody does.
+async fn keeps_connections(host: &str, port: u16) -> bool {
+    use tokio::io::AsyncReadExt as _;
+    let Ok(mut stream) = tokio::net::TcpStream::connect((host, port)).await else { return false };
+    tokio::time::timeout(GATEWAY_PAUSE, stream.read_u8()).await.is_err()
 }
 
 /// A drill as it would be typed.

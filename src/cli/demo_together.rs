@@ -1,6 +1,6 @@
 //! All stories of the demo, each played by a failctl of its own in a sandbox of its own, and told one after the other. The
-//! tour plays them side by side: while one measures, the next brings its clusters up. The record plays one at a time: what
-//! it measures has the machine for itself. No command itself.
+//! tour plays them side by side: while one measures, the next brings its clusters up. In the record what is judged has the
+//! machine for itself: the next brings its clusters up while one measures an outage and cleans up. No command itself.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -67,7 +67,7 @@ async fn play(args: &Args, stories: &[Story], ctx: &Ctx, turns: &Path) -> Result
     let executable = std::env::current_exe().map_err(|e| Failure::new(Exit::Internal, e))?;
     let keeper = Keeper::new(&executable).map_err(|e| Failure::new(Exit::Internal, e))?;
     let start = |story: Story| Play::start(&keeper, &executable, line(story, args, ctx, &envoy, turns));
-    let at_once = if args.full { 1 } else { stories.len() };
+    let at_once = if args.full { 2 } else { stories.len() };
     let mut plays = Vec::new();
     let told = async {
         let mut ended = Vec::new();

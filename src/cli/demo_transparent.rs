@@ -45,6 +45,7 @@ pub fn tell(stage: &mut Stage<'_>, pace: Pace, runs: &mut Vec<RunReport>) -> Res
     }
     status(stage, "everything is back")?;
     runs.extend(canary(stage, pace)?);
+    stage.let_others_come_up();
     clean_up(stage)
 }
 

@@ -13,10 +13,11 @@ use crate::error::{Exit, Failure};
 pub enum What {
     /// Bring clusters up: it takes all of the machine.
     Boot,
-    /// Measure where one Envoy stands in the way of a request.
-    LightDrill,
-    /// Measure where several do: such loads side by side take from each other, and clusters that come up take from them.
+    /// Measure, whoever comes up meanwhile: where one Envoy stands in the way of a request, and in a record, where those who
+    /// come up wait.
     Drill,
+    /// Measure where several stand: such loads side by side take from each other, and clusters that come up take from them.
+    HeavyDrill,
 }
 
 impl What {
@@ -24,8 +25,8 @@ impl What {
     fn prefix(self) -> &'static str {
         match self {
             What::Boot => "boot-",
-            What::LightDrill => "light-",
-            What::Drill => "heavy-",
+            What::Drill => "light-",
+            What::HeavyDrill => "heavy-",
         }
     }
 
@@ -33,8 +34,8 @@ impl What {
     fn queue(self) -> &'static str {
         match self {
             What::Boot => "waits-boot-",
-            What::LightDrill => "waits-light-",
-            What::Drill => "waits-heavy-",
+            What::Drill => "waits-light-",
+            What::HeavyDrill => "waits-heavy-",
         }
     }
 }
@@ -57,7 +58,7 @@ pub fn take(dir: Option<&PathBuf>, what: What, go_on: impl Fn() -> Result<(), Fa
     let place = Place::new(dir, what).map_err(internal)?;
     loop {
         if place.is_first(dir, what).map_err(internal)?
-            && (what != What::Drill || nobody_boots(dir).map_err(internal)?)
+            && (what != What::HeavyDrill || nobody_boots(dir).map_err(internal)?)
             && let Some(lock) = free(dir, what).map_err(internal)?
         {
             return Ok(Turn { _lock: Some(lock) });
@@ -126,15 +127,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         prepare(dir.path()).unwrap();
         let free = |what: What| free(dir.path(), what).unwrap();
-        let first = free(What::Drill);
-        let second = free(What::Drill);
+        let first = free(What::HeavyDrill);
+        let second = free(What::HeavyDrill);
         assert!(first.is_some() && second.is_some());
-        let light = free(What::LightDrill);
-        assert!(free(What::Drill).is_none() && light.is_some() && free(What::LightDrill).is_none());
+        let light = free(What::Drill);
+        assert!(free(What::HeavyDrill).is_none() && light.is_some() && free(What::Drill).is_none());
         let boot = free(What::Boot);
         assert!(boot.is_some() && free(What::Boot).is_none());
         drop(first);
-        assert!(free(What::Drill).is_some());
+        assert!(free(What::HeavyDrill).is_some());
         let tired = || Err(Failure::because(Exit::Interrupted, "enough"));
         let dir = dir.path().to_path_buf();
         assert_eq!(take(Some(&dir), What::Boot, tired).unwrap_err().exit, Exit::Interrupted);
@@ -146,6 +147,9 @@ mod tests {
         prepare(dir.path()).unwrap();
         let boots = free(dir.path(), What::Boot).unwrap();
         assert!(boots.is_some() && !nobody_boots(dir.path()).unwrap());
+        let tired = || Err(Failure::because(Exit::Interrupted, "enough"));
+        let here = Some(&dir.path().to_path_buf());
+        assert!(take(here, What::HeavyDrill, tired).is_err() && take(here, What::Drill, tired).is_ok());
         let waits = Place::new(dir.path(), What::Boot).unwrap();
         drop(boots);
         assert!(!nobody_boots(dir.path()).unwrap());
@@ -160,9 +164,9 @@ mod tests {
         let [first, second, third] = [(); 3].map(|()| {
             // The clock of a coarse kernel stands still for a while.
             std::thread::sleep(Duration::from_millis(10));
-            Place::new(dir.path(), What::Drill).unwrap()
+            Place::new(dir.path(), What::HeavyDrill).unwrap()
         });
-        let is_first = |place: &Place| place.is_first(dir.path(), What::Drill).unwrap();
+        let is_first = |place: &Place| place.is_first(dir.path(), What::HeavyDrill).unwrap();
         assert_eq!([&first, &second, &third].map(is_first), [true, false, false]);
         drop(second);
         assert_eq!([&first, &third].map(is_first), [true, false]);

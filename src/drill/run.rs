@@ -193,6 +193,7 @@ impl<'a> Stage<'a> {
             duration: drill.scenario.longest().std() + Duration::from_secs(600),
             timeout: load.timeout.std(),
             max_in_flight: load.max_in_flight,
+            burst: load.burst,
         };
         let targets: Vec<_> = drill.lanes.iter().map(|l| (l.target.clone(), l.rate)).collect();
         let samples: Shared = Arc::new(Mutex::new(vec![Samples::default(); targets.len()]));

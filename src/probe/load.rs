@@ -43,6 +43,8 @@ pub struct Pace {
     pub timeout: Duration,
     /// Requests in flight at most, per target.
     pub max_in_flight: u32,
+    /// Requests that start at the same moment, per target; the pause before the next is as many times longer.
+    pub burst: u32,
 }
 
 /// A running load. Dropping it stops it.
@@ -126,7 +128,8 @@ impl Lane {
 
     /// When request `n` is meant to start, from the zero of the load. Exact: no error adds up.
     fn offset(&self, n: u64) -> Duration {
-        let rate = u64::from(self.rate.max(1));
+        let (rate, burst) = (u64::from(self.rate.max(1)), u64::from(self.pace.burst.max(1)));
+        let n = n / burst * burst;
         Duration::from_secs(n / rate) + Duration::from_nanos((n % rate) * 1_000_000_000 / rate) + self.shift
     }
 

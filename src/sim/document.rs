@@ -135,6 +135,8 @@ macro_rules! load_spec {
 load_spec! {
     /// Requests per second and target; default 100.
     rate: u32 as "Option<u32>",
+    /// How many of them start at the same moment; default 1: they come one by one.
+    burst: u32 as "Option<u32>",
     /// Load before the fault; default `5s`.
     warmup: Millis as "Option<String>",
     /// How long a service that is not well at first is waited for; default `0s`: the drill is refused at once.
@@ -318,6 +320,9 @@ pub fn check(load: &Load) -> Vec<Problem> {
     let mut bad = |what: String| problems.push(Problem::error("FCT0605", what));
     if let Err(what) = fits(load.rate) {
         bad(what);
+    }
+    if !(1..=load.rate.max(1)).contains(&load.burst) {
+        bad(format!("a burst of {} is not between 1 and the rate, {}", load.burst, load.rate));
     }
     if load.warmup.0 < 500 {
         bad(format!("a warm-up of {} is too short to see a steady state; at least 500ms", load.warmup));

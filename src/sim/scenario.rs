@@ -39,6 +39,8 @@ impl Expected {
 pub struct Load {
     /// Requests started per second and target that says nothing else, whether or not earlier ones have ended.
     pub rate: u32,
+    /// How many of them start at the same moment.
+    pub burst: u32,
     /// Load before the fault; also the pre-flight check.
     pub warmup: Millis,
     /// How long a service that is not well at first is waited for; zero refuses at once.
@@ -59,6 +61,7 @@ impl Default for Load {
     fn default() -> Self {
         Load {
             rate: 100,
+            burst: 1,
             warmup: Millis::secs(5),
             ready_within: Millis(0),
             during: Millis::secs(15),

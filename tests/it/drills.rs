@@ -425,6 +425,10 @@ fn a_scenario_document_says_everything_that_is_wrong_with_it() {
     let problems = read(r#"{"faults": [], "load": {"rate": 0, "warmup": "1ms"}}"#).unwrap_err();
     let codes: Vec<_> = problems.iter().map(|p| p.1.code).collect();
     assert_eq!(codes, ["FCT0603", "FCT0604", "FCT0605", "FCT0605"]);
+    for burst in [0, 10] {
+        let problems = read(&format!(r#"{{"faults": [], "load": {{"rate": 9, "burst": {burst}}}}}"#)).unwrap_err();
+        assert_eq!(problems[2].1.what, format!("a burst of {burst} is not between 1 and the rate, 9"));
+    }
     let problems = read(r#"{"url": "u", "faults": [{"inject": {"scaleToZero": {"cluster": "a", "deploymnt": "d"}}}]}"#);
     let (pointer, problem) = &problems.unwrap_err()[0];
     assert!(pointer.starts_with("/spec/faults/0/inject"), "{pointer}");

@@ -69,7 +69,7 @@ async fn talk(mut stream: TcpStream, manner: Manner) {
 }
 
 fn pace(millis: u64) -> Pace {
-    Pace { duration: Duration::from_millis(millis), timeout: Duration::from_millis(400), max_in_flight: 1000 }
+    Pace { duration: Duration::from_millis(millis), timeout: Duration::from_millis(400), max_in_flight: 1000, burst: 1 }
 }
 
 fn at(port: u16) -> Target {
@@ -163,6 +163,17 @@ async fn two_targets_get_each_its_rate_over_few_connections() {
     assert_eq!(*outcome, Outcome::Answered { status: 200, by: "blue-pod".into() });
     let made = a.connections.load(Ordering::Relaxed);
     assert!(made <= 40, "{made} connections for 200 requests");
+}
+
+#[tokio::test]
+async fn a_burst_starts_at_one_moment_and_the_rate_stays() {
+    let server = serve(Manner::Answer).await;
+    let pace = Pace { burst: 4, ..pace(1000) };
+    let mut starts: Vec<_> =
+        records(&all(vec![(at(server.port), 100)], pace).await, 0).iter().map(|r| r.start).collect();
+    starts.sort_unstable();
+    let meant: Vec<_> = (0..100).map(|n| n / 4 * 40_000).collect();
+    assert_eq!(starts, meant, "four every 40 ms");
 }
 
 #[tokio::test]
