@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use backon::{ConstantBuilder, Retryable as _};
+use tokio::io::AsyncReadExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::demo_turns::{self, Turn, What};
@@ -56,6 +57,8 @@ pub struct Stage<'a> {
     carried: Option<f64>,
     /// The turn of coming up; it ends with the first drill, in a record with the last that is judged.
     coming_up: Option<Turn>,
+    /// The turn of a drill.
+    drilling: Option<Turn>,
 }
 
 /// The Envoy to run, fetched once if need be.
@@ -107,6 +110,7 @@ impl<'a> Stage<'a> {
             measuring: What::Drill,
             carried: None,
             coming_up: None,
+            drilling: None,
         })
     }
 
@@ -156,13 +160,29 @@ impl<'a> Stage<'a> {
         if !self.record {
             self.coming_up = None;
         }
-        let _turn = demo_turns::take(self.turns.as_ref(), self.measuring, || self.check())?;
+        self.take_turn()?;
+        let runs = self.measure_well(line);
+        if !self.record {
+            self.drilling = None;
+        }
+        runs
+    }
+
+    fn measure_well(&self, line: &str) -> Result<Vec<RunReport>, Failure> {
         let runs = self.measure(line)?;
         if !runs.iter().any(|r| r.policy == "recommended" && r.verdict == Verdict::Inconclusive) {
             return Ok(runs);
         }
         self.say("\nThat proves nothing, one way or the other: once more.");
         self.measure(line)
+    }
+
+    /// The turn of a drill. In a record it is kept to the end: a story that cleans up takes from one that measures.
+    fn take_turn(&mut self) -> Result<(), Failure> {
+        if self.drilling.is_none() {
+            self.drilling = Some(demo_turns::take(self.turns.as_ref(), self.measuring, || self.check())?);
+        }
+        Ok(())
     }
 
     /// What is left to do may be done while another story comes up.
@@ -177,8 +197,7 @@ impl<'a> Stage<'a> {
             return Ok(carried);
         }
         let args = drill_of(line)?;
-        // Not while another story still measures what is left to it.
-        let _turn = demo_turns::take(self.turns.as_ref(), self.measuring, || self.check())?;
+        self.take_turn()?;
         let ctx = self.context();
         let lanes = simulate::asked(&ctx, &args.documents.load_beside_fleet(&ctx)?)?;
         let Some(last) = lanes.last() else {
@@ -192,7 +211,7 @@ impl<'a> Stage<'a> {
         Ok(carried)
     }
 
-    fn measure(&mut self, line: &str) -> Result<Vec<RunReport>, Failure> {
+    fn measure(&self, line: &str) -> Result<Vec<RunReport>, Failure> {
         self.say(format!("\n$ failctl {line}"));
         let args = drill_of(line)?;
         let ctx = self.context();
@@ -334,7 +353,6 @@ impl Drop for Stage<'_> {
 
 /// Whether somebody stands behind an address: a load balancer takes the connection first and ends it if nobody does.
 async fn keeps_connections(host: &str, port: u16) -> bool {
-    use tokio::io::AsyncReadExt as _;
     let Ok(mut stream) = tokio::net::TcpStream::connect((host, port)).await else { return false };
     tokio::time::timeout(GATEWAY_PAUSE, stream.read_u8()).await.is_err()
 }

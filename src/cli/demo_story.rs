@@ -112,7 +112,7 @@ const SHORT: Times = Times { warmup: 2000, during: 5000, settle: 1500 };
 /// So many at a time cost a fifth to a quarter less than one by one: each Envoy on their way wakes once for all of them.
 const BURST: u32 = 4;
 /// The share of what a service answers at most that a record asks of it. Requests that come a few at a time cost more than
-/// those that come as fast as they are answered (measured: a quarter of the most keeps two thirds of two cores in use), and a
+/// those that come as fast as they are answered (measured: a quarter of the most keeps about half of two cores in use), and a
 /// fault more than a quiet time: new Pods start, connections to the other cluster are made, requests are repeated.
 const SHARE: f64 = 0.25;
 /// Requests per second that a record asks at least.
@@ -150,7 +150,7 @@ impl Pace {
             article: rate.is_none().then_some(article),
             times: Times { during, ..SHORT },
             outage: SHORT,
-            burst: BURST,
+            burst: BURST.min(rate.unwrap_or(BURST)),
             yields: rate.is_none(),
         }
     }
@@ -401,7 +401,8 @@ mod tests {
         let slow = pace.on(792.0);
         assert_eq!((slow.rate, slow.article, slow.times.during), (180, Some(18), 59_500));
         assert_eq!(pace.on(0.0).rate, LEAST);
-        assert!(!Pace::in_a_mesh(true, Some(40)).yields, "a rate that was asked for is the rate");
+        let named = Pace::in_a_mesh(true, Some(2));
+        assert_eq!((named.yields, named.rate, named.burst), (false, 2, 2), "a rate that was asked for is the rate");
     }
 
     #[test]
