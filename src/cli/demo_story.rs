@@ -109,6 +109,9 @@ struct Times {
 }
 
 const SHORT: Times = Times { warmup: 2000, during: 5000, settle: 1500 };
+/// Requests per second at most where nobody is left to answer: as many as wait 10 s for an answer and are no more than the 2000 that
+/// may be in flight.
+const OUTAGE_RATE: u32 = 200;
 /// So many at a time cost a fifth to a quarter less than one by one: each Envoy on their way wakes once for all of them.
 const BURST: u32 = 4;
 /// The share of what a service answers at most that a record asks of it. Requests that come a few at a time cost more than
@@ -167,8 +170,12 @@ impl Pace {
         Pace { rate: at(self.rate), article: self.article.map(at), times, ..self }
     }
 
-    fn times(self, fault: Fault) -> Times {
-        if fault.expected == Expected::Outage { self.outage } else { self.times }
+    /// For one fault. Where nobody is left every request is repeated and waits to its end, while the next story comes up.
+    fn under(self, fault: Fault) -> Pace {
+        match fault.expected {
+            Expected::Outage => Pace { rate: self.rate.min(OUTAGE_RATE), times: self.outage, ..self },
+            _ => self,
+        }
     }
 }
 
@@ -288,7 +295,8 @@ pub fn drill_file(
 }
 
 fn scenario(fault: Fault, pace: Pace, targets: &[Value]) -> Value {
-    let Times { warmup, during, settle } = pace.times(fault);
+    let pace = pace.under(fault);
+    let Times { warmup, during, settle } = pace.times;
     let ms = |time: u64| format!("{time}ms");
     let mut targets = targets.to_vec();
     for target in targets.iter_mut().filter(|t| t["policy"] == "article") {
