@@ -341,7 +341,8 @@ impl<'a> Stage<'a> {
         self.say(format!("inject: {fault}"));
         let now = self.load.now();
         self.marks.broken.get_or_insert(now);
-        self.processors.get_or_insert_with(Processors::watch);
+        let zero = self.load.zero;
+        self.processors.get_or_insert_with(|| Processors::watch(zero));
         self.marks.fully_broken = Some(now);
         let clients = &self.drill.ground.clients;
         let acts = prepared.iter().map(|(cluster, deed)| act::carry_out(clients, cluster, deed, false));
@@ -444,7 +445,7 @@ impl<'a> Stage<'a> {
     /// Ends the load, waits for requests under way, and gathers what was seen.
     async fn close(mut self, ending: Ending, journal: Option<PathBuf>) -> Outcome {
         self.marks.end = self.load.now();
-        let busy = self.processors.take().and_then(Processors::busy);
+        let processors = self.processors.take().map(Processors::seen).unwrap_or_default();
         self.load.stop();
         self.watching.cancel();
         let patience =
@@ -456,7 +457,12 @@ impl<'a> Stage<'a> {
         let mut runs: Vec<_> = samples
             .into_iter()
             .zip(&self.primary)
-            .map(|(samples, primary)| Run { samples, primary: primary.clone(), busy, ..Run::default() })
+            .map(|(samples, primary)| Run {
+                samples,
+                primary: primary.clone(),
+                processors: processors.clone(),
+                ..Run::default()
+            })
             .collect();
         for (lane, run) in self.drill.lanes.iter().zip(&mut runs) {
             run.no_health = lane.watch.as_ref().err().cloned();

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::duration::Millis;
-use crate::sim::analysis::Seconds;
+use crate::sim::analysis::{FULL, Seconds};
 use crate::sim::scenario::{Entry, Tolerances};
 use crate::sim::{Ending, Expected, Measured, Scenario};
 
@@ -37,9 +37,6 @@ pub struct Finding {
 pub const OUTAGE_MS: u64 = 1000;
 /// Share of starts that may be missed before the load no longer is what was asked for, per mille.
 const MISSED_PER_MILLE: u64 = 10;
-/// Processors in use that much of the time (per mille) have no time left: what is late or lost then is late or lost because
-/// of them too. Two cores that carry what they are given were seen at up to 950, and at 990 and more once they did not.
-const SATURATED: u32 = 980;
 /// Fewer requests in the fault than this tell nothing.
 const FEWEST: u64 = 20;
 
@@ -83,23 +80,32 @@ pub fn findings(measured: &Measured, ending: &Ending, tolerated: &Tolerances, ex
     all.extend(limit("FCT0624", "failover", &measured.failover, tolerated.max_failover));
     all.extend(limit("FCT0625", "failback", &measured.failback, tolerated.max_failback));
     if expected != Expected::Outage {
-        doubt(measured, &mut all);
+        doubt(measured, tolerated, &mut all);
     }
     all
 }
 
-/// On a machine without a moment to spare a failure cannot be told from the machine's own doing. What passed, passed.
-fn doubt(measured: &Measured, all: &mut Vec<Finding>) {
-    let Some(busy) = measured.busy.filter(|busy| *busy >= SATURATED) else { return };
+/// On a machine without a moment to spare a failure cannot be told from the machine's own doing: neither where it was full
+/// all the time, nor where too many were lost only because of those that met it full. What passed, passed.
+fn doubt(measured: &Measured, tolerated: &Tolerances, all: &mut Vec<Finding>) {
+    let (failed, while_full) = (measured.failed, measured.failed_while_full);
+    let always = measured.busy.filter(|busy| *busy >= FULL);
+    let why = match always {
+        Some(busy) => format!("were in use {} % of the time from the fault on", busy / 10),
+        None if failed > tolerated.max_failed && failed - while_full <= tolerated.max_failed => format!(
+            "had no time left for {} s from the fault on, and {while_full} of the {failed} lost requests were under way then",
+            measured.full.div_ceil(1000)
+        ),
+        None => return,
+    };
     let failed: Vec<_> = all.iter_mut().filter(|f| f.verdict == Verdict::Fail).collect();
     if failed.is_empty() {
         return;
     }
     failed.into_iter().for_each(|f| f.verdict = Verdict::Inconclusive);
     let what = format!(
-        "the processors of this machine were in use {} % of the time from the fault on: what was lost or late may be its \
-         doing; try a lower rate, or a machine with less to do",
-        busy / 10
+        "the processors of this machine {why}: what was lost or late may be its doing; try a lower rate, or a machine with \
+         less to do"
     );
     all.push(Finding { code: "FCT0628", verdict: Verdict::Inconclusive, what });
 }

@@ -95,6 +95,10 @@ pub struct RunReport {
     pub latency_us: Option<Latency>,
     /// How much of the processors' time of the machine that made the requests was in use from the fault on, per mille.
     pub busy_per_mille: Option<u32>,
+    /// For how long, of that, they had no time left (two seconds at least at a stretch), in milliseconds.
+    pub full_ms: u64,
+    /// Requests lost that were under way then.
+    pub failed_while_full: u64,
     /// T0 to T7, in milliseconds from T0.
     pub marks: Timestamps,
     /// Who answered and what failed, second by second.
@@ -178,6 +182,8 @@ pub fn run(title: Title, scenario: &Scenario, ending: &Ending, marks: &Marks, ru
         worst_second: m.worst_second,
         latency_us: m.latency.map(|[p50, p99, max]| Latency { p50, p99, max }),
         busy_per_mille: m.busy,
+        full_ms: m.full,
+        failed_while_full: m.failed_while_full,
         marks: m.marks,
         answered_per_second: seconds,
     }
@@ -276,7 +282,11 @@ pub fn text(report: &DrillReport) -> String {
             );
         }
         if let Some(busy) = run.busy_per_mille {
-            let _ = writeln!(text, "  this machine's processors from the fault on: {} % in use", busy / 10);
+            let full = match run.full_ms {
+                0 => String::new(),
+                full => format!(", for {} s all of them all the time", full.div_ceil(1000)),
+            };
+            let _ = writeln!(text, "  this machine's processors from the fault on: {} % in use{full}", busy / 10);
         }
         text.push('\n');
         text += &timeline_text(run);

@@ -13,13 +13,14 @@ use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use anyhow::Context;
 use rustix::process::{Pid, Signal};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
+use tokio_util::task::AbortOnDropHandle;
 
 /// What to run.
 #[derive(Debug, Default)]
@@ -53,6 +54,13 @@ pub enum Streams {
 pub struct Keeper {
     jobs: mpsc::Sender<Job>,
     failctl: PathBuf,
+    coming_up: Arc<Semaphore>,
+}
+
+/// Leave for a program to come up. The next one has it once this is dropped, or after the time it was taken for.
+#[derive(Debug)]
+pub struct ComingUp {
+    _held: AbortOnDropHandle<()>,
 }
 
 struct Job {
@@ -72,7 +80,21 @@ impl Keeper {
                 let _ = job.answer.send(job.command.spawn());
             }
         })?;
-        Ok(Keeper { jobs, failctl: failctl.to_owned() })
+        let processors = std::thread::available_parallelism().map_or(1, |n| n.get());
+        Ok(Keeper { jobs, failctl: failctl.to_owned(), coming_up: Arc::new(Semaphore::new(processors)) })
+    }
+
+    /// Waits for leave to start a program that takes a processor to itself while it comes up, `at_most` for that time: as many
+    /// as there are processors have it at a time, since more of them would leave nothing to those that work. Cancel-safe;
+    /// first come, first served.
+    pub async fn leave_to_come_up(&self, at_most: Duration) -> ComingUp {
+        // An error would say that it was closed; nobody closes it.
+        let permit = self.coming_up.clone().acquire_owned().await;
+        let held = async move {
+            tokio::time::sleep(at_most).await;
+            drop(permit);
+        };
+        ComingUp { _held: AbortOnDropHandle::new(tokio::spawn(held)) }
     }
 
     /// The failctl executable through which children are started.

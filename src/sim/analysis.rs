@@ -7,7 +7,13 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::director::Seen;
-use super::record::{Micros, Record, Samples};
+use super::record::{Micros, Record, Samples, Use};
+
+/// Processors in use that much of a time (per mille) had none left: what is late or lost then is late or lost because of
+/// them too. Two cores that carry what they are given were seen at up to 950, and at 990 and more once they did not.
+pub const FULL: u32 = 980;
+/// A stretch shorter than this, in microseconds, is one that a service waits through.
+pub const FULL_FOR: Micros = 2_000_000;
 
 /// When the drill did what. Microseconds from the start of the load.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,9 +52,9 @@ pub struct Run {
     pub health: Vec<Health>,
     /// Why the gateway's Envoy could not be asked.
     pub no_health: Option<String>,
-    /// How much of the processors' time of the machine that made the requests was in use from the fault on, per mille;
-    /// none where it is not known.
-    pub busy: Option<u32>,
+    /// How busy the processors of the machine were that made the requests, from the fault on, in order; empty where it is
+    /// not known.
+    pub processors: Vec<Use>,
 }
 
 /// A time that was seen, or the reason why not.
@@ -135,6 +141,10 @@ pub struct Measured {
     pub latency: Option<[Micros; 3]>,
     /// How much of the processors' time of the machine that made the requests was in use from the fault on, per mille.
     pub busy: Option<u32>,
+    /// For how long, of that, they had no time left ([`FULL_FOR`] at least at a stretch), in milliseconds.
+    pub full: u64,
+    /// Requests lost that were under way then.
+    pub failed_while_full: u64,
     /// T0 to T7.
     pub marks: Timestamps,
 }
@@ -180,6 +190,7 @@ pub fn measure(run: &Run, marks: &Marks) -> Measured {
     let view = View { samples, primary: &primary, t0, healing, end };
     let lost = |from, to| samples.between(from, to).filter(|r| r.lost()).count() as u64;
     let (detection, detected_by) = view.detection(run, marks);
+    let full = full(&run.processors);
     Measured {
         requests: samples.records.len() as u64,
         requests_in_fault: if marks.broken.is_some() { samples.between(broken, healing).count() as u64 } else { 0 },
@@ -193,7 +204,9 @@ pub fn measure(run: &Run, marks: &Marks) -> Measured {
         longest_silence: longest_silence(samples) / 1000,
         worst_second: worst_second(samples, broken),
         latency: latency(samples),
-        busy: run.busy,
+        busy: busy(&run.processors),
+        full: full.iter().map(|(from, to)| to - from).sum::<Micros>() / 1000,
+        failed_while_full: samples.records.iter().filter(|r| r.lost() && met(r, &full)).count() as u64,
         marks: view.timestamps(detection.millis(), marks),
         detection,
         detected_by,
@@ -345,6 +358,25 @@ fn worst_second(samples: &Samples, from: Micros) -> u64 {
     let lost: Vec<Micros> = samples.records.iter().filter(|r| r.lost() && r.start >= from).map(|r| r.start).collect();
     let window = |(i, at): (usize, &Micros)| lost[i..].partition_point(|t| *t < at + 1_000_000) as u64;
     lost.iter().enumerate().map(window).max().unwrap_or(0)
+}
+
+/// How busy they were over all the time they were watched.
+fn busy(processors: &[Use]) -> Option<u32> {
+    let time: u64 = processors.iter().map(|u| u.to - u.from).sum();
+    let used: u64 = processors.iter().map(|u| (u.to - u.from) * u64::from(u.per_mille)).sum();
+    (time > 0).then(|| (used as f64 / time as f64).round() as u32)
+}
+
+/// The stretches in which they had no time left.
+fn full(processors: &[Use]) -> Vec<(Micros, Micros)> {
+    let stretches = processors.chunk_by(|a, b| (a.per_mille >= FULL) == (b.per_mille >= FULL));
+    let full = stretches.filter(|s| s[0].per_mille >= FULL).map(|s| (s[0].from, s[s.len() - 1].to));
+    full.filter(|(from, to)| to - from >= FULL_FOR).collect()
+}
+
+/// Whether a request was under way in one of them.
+fn met(r: &Record, stretches: &[(Micros, Micros)]) -> bool {
+    stretches.iter().any(|(from, to)| r.start < *to && r.end() > *from)
 }
 
 fn latency(samples: &Samples) -> Option<[Micros; 3]> {

@@ -5,6 +5,7 @@ use failctl::model::duration::Millis;
 use failctl::sim::analysis::{Health, Seconds, look, measure};
 use failctl::sim::director::Seen;
 use failctl::sim::fault::Fault;
+use failctl::sim::record::Use;
 use failctl::sim::scenario::{FaultStep, Load, Target, Tolerances};
 use failctl::sim::{
     Class, Director, Ending, Expected, Marks, Measured, Observation, Outcome, Record, Run, Samples, Scenario, Step,
@@ -397,6 +398,41 @@ fn a_loss_on_a_machine_without_a_moment_to_spare_is_a_doubt_and_a_pass_is_still_
     assert_eq!(verdicts(&smooth), Verdict::Pass);
     // That somebody answered where nobody should is no machine's doing.
     assert_eq!(judged(&smooth, Tolerances::default(), Expected::Outage), Verdict::Fail);
+}
+
+/// A machine that was full in some of the seconds from the fault on (at 1 s), for a run that loses the requests of `lost` ms.
+fn on_a_machine(full: [bool; 3], lost: std::ops::Range<u64>) -> Measured {
+    let (mut run, marks) = run(|i| if lost.contains(&(i * 10)) { 2 } else { 1 }, |_| 0);
+    let second = |(i, full): (u64, bool)| Use {
+        from: (i + 1) * 1_000_000,
+        to: (i + 2) * 1_000_000,
+        per_mille: if full { 1000 } else { 400 },
+    };
+    run.processors = (0..).zip(full).map(second).collect();
+    measure(&run, &marks)
+}
+
+#[test]
+fn what_was_lost_while_the_machine_was_full_is_told_apart_from_what_was_lost_before_and_after() {
+    let m = on_a_machine([true, true, false], 1800..1900);
+    assert_eq!((m.busy, m.full, m.failed, m.failed_while_full), (Some(800), 2000, 10, 10));
+    let all = findings(&m, &Ending::Completed, &Tolerances::default(), Expected::NoLoss);
+    assert_eq!(verdict(&all), Verdict::Inconclusive);
+    let said = &all.last().unwrap().what;
+    assert!(said.contains("had no time left for 2 s") && said.contains("10 of the 10 lost requests"), "{said}");
+    // One request lost on an idle machine is lost, whatever else was.
+    let m = on_a_machine([false, true, true], 990..1500);
+    assert_eq!((m.failed, m.failed_while_full), (51, 50));
+    assert_eq!(judged(&m, Tolerances::default(), Expected::NoLoss), Verdict::Fail);
+    let lax = Tolerances { max_failed: 1, ..Default::default() };
+    assert_eq!(judged(&m, lax, Expected::NoLoss), Verdict::Inconclusive);
+    // A second is waited through, and two that are apart are no stretch.
+    for full in [[true, false, false], [true, false, true]] {
+        let m = on_a_machine(full, 500..600);
+        assert_eq!((m.full, m.failed_while_full), (0, 0));
+        assert_eq!(judged(&m, Tolerances::default(), Expected::NoLoss), Verdict::Fail);
+    }
+    assert_eq!(judged(&on_a_machine([true; 3], 0..0), Tolerances::default(), Expected::NoLoss), Verdict::Pass);
 }
 
 #[test]

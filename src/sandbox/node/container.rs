@@ -20,7 +20,7 @@ use super::process::{Place, Running, Tools};
 use super::registry::ContainerEntry;
 use super::status::{End, State, View};
 use super::{agent, env, logs::Logs, sidecar};
-use crate::sandbox::child::Ended;
+use crate::sandbox::child::{ComingUp, Ended};
 
 /// The first wait before a container that ended is started again; it doubles with every end.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
@@ -28,6 +28,8 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 /// A container that ran this long is no longer held to its past.
 const FORGIVEN_AFTER: Duration = Duration::from_secs(10);
+/// What a program that is not ready after this time still waits for (an Envoy: its configuration) needs no processor.
+const COMES_UP_WITHIN: Duration = Duration::from_millis(300);
 /// How often a missing config map or secret is looked for.
 const CONFIG_RETRY: Duration = Duration::from_secs(1);
 
@@ -99,6 +101,10 @@ impl Task {
                 Some(prepared) => prepared,
                 None => return,
             };
+            let coming_up = tokio::select! {
+                leave = self.leave(&process) => leave,
+                _ = stopped(&mut orders) => return,
+            };
             let logs = self.entry.begin(env.clone());
             let place = Place { ip: self.bind(), env, logs: logs.clone(), dir: self.dir.clone() };
             let started = Timestamp::now();
@@ -108,9 +114,10 @@ impl Task {
                     view.ready = self.spec.readiness_probe.is_none() && self.spec.startup_probe.is_none();
                     self.tell(&view);
                     self.events.normal(&self.pod, &view.name, "Started", format!("Started container {}", view.name));
-                    self.attend(running, &mut view, &mut orders, &logs).await
+                    self.attend(running, coming_up, &mut view, &mut orders, &logs).await
                 }
                 Err(message) => {
+                    drop(coming_up);
                     self.events.warning(&self.pod, &view.name, "Failed", format!("Error: {message}"));
                     logs.push(message);
                     Over::Ended(Ended { code: 128, signal: None }, "StartError")
@@ -130,6 +137,16 @@ impl Task {
                 return;
             }
             backoff = (backoff * 2).min(LONGEST_BACKOFF);
+        }
+    }
+
+    /// Leave to start, for what takes a processor to itself while it comes up.
+    async fn leave(&self, process: &Process) -> Option<ComingUp> {
+        match process {
+            Process::Envoy(_) | Process::IstioProxy(_) => {
+                Some(self.tools.keeper.leave_to_come_up(COMES_UP_WITHIN).await)
+            }
+            Process::Echo(_) | Process::Bookinfo(_) | Process::Sleep(_) => None,
         }
     }
 
@@ -231,6 +248,7 @@ impl Task {
     async fn attend(
         &self,
         mut running: Running,
+        mut coming_up: Option<ComingUp>,
         view: &mut View,
         orders: &mut watch::Receiver<Order>,
         logs: &Logs,
@@ -250,6 +268,7 @@ impl Task {
                 }
                 Some(verdict) = verdicts.recv() => match verdict {
                     Verdict::Ready(ready) if ready != view.ready => {
+                        coming_up = coming_up.filter(|_| !ready);
                         view.ready = ready;
                         self.tell(view);
                     }
