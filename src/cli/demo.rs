@@ -96,7 +96,7 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
     if let stories @ [_, _, ..] = args.story.told() {
         return super::demo_together::tell(&args, stories, ctx);
     }
-    let mut runs = Vec::new();
+    let (mut runs, mut waited) = (Vec::new(), std::time::Duration::ZERO);
     for told in args.story.told() {
         let mut stage = Stage::open(ctx, args.envoy.clone(), args.keep, args.turns.clone(), args.full)?;
         let mut own = Vec::new();
@@ -109,6 +109,7 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
             }
             _ => tell(&args, &mut stage, &mut own),
         };
+        waited += stage.waited();
         let closed = stage.close();
         own.iter_mut().for_each(|r| r.story = told.as_str().to_string());
         runs.extend(own);
@@ -122,7 +123,7 @@ pub fn run(args: Args, ctx: &mut Ctx) -> Result<Exit, Failure> {
         closed?;
     }
     let report = report::report(started, runs);
-    let seconds = begun.elapsed().as_secs_f64();
+    let seconds = (begun.elapsed() - waited).as_secs_f64();
     super::output::print(ctx, args.output, &report, || summary(&report, seconds))?;
     Ok(verdict(&report))
 }

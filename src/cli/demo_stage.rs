@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use backon::{ConstantBuilder, Retryable as _};
@@ -65,6 +65,7 @@ pub struct Stage<'a> {
     coming_up: Option<Turn>,
     /// The turn of a drill.
     drilling: Option<Turn>,
+    waited: Duration,
 }
 
 /// The Envoy to run, fetched once if need be.
@@ -118,6 +119,7 @@ impl<'a> Stage<'a> {
             counts: 1.0,
             coming_up: None,
             drilling: None,
+            waited: Duration::ZERO,
         })
     }
 
@@ -195,9 +197,21 @@ impl<'a> Stage<'a> {
     /// The turn of a drill. In a record it is kept to the end: a story that cleans up takes from one that measures.
     fn take_turn(&mut self) -> Result<(), Failure> {
         if self.drilling.is_none() {
-            self.drilling = Some(demo_turns::take(self.turns.as_ref(), self.measuring, || self.check())?);
+            self.drilling = Some(self.turn(self.measuring)?);
         }
         Ok(())
+    }
+
+    fn turn(&mut self, what: What) -> Result<Turn, Failure> {
+        let since = Instant::now();
+        let turn = demo_turns::take(self.turns.as_ref(), what, || self.check());
+        self.waited += since.elapsed();
+        turn
+    }
+
+    /// How long it has waited for other stories.
+    pub fn waited(&self) -> Duration {
+        self.waited
     }
 
     /// What is left to do may be done while another story comes up.
@@ -255,7 +269,7 @@ impl<'a> Stage<'a> {
     /// in silence after a while: what comes next shows it.
     pub fn gateway_listens(&self, cluster: &str) -> Result<(), Failure> {
         let ctx = self.context();
-        let ground = Ground::new(&ctx, &DocumentArgs { files: vec!["failctl.yaml".into()] }, &[])?;
+        let ground = fleet(&ctx)?;
         let cluster = ground.cluster(cluster)?;
         let wants = address::wants(&cluster.name, address::gloo_namespace(cluster));
         let world = ctx.block_on(observe(&ground.clients, &wants))?;
@@ -268,7 +282,7 @@ impl<'a> Stage<'a> {
     /// The address of a cluster's east-west gateway and the place (`REGION/ZONE`) it is in.
     pub fn east_west(&self, cluster: &str) -> Result<(String, String), Failure> {
         let ctx = self.context();
-        let ground = Ground::new(&ctx, &DocumentArgs { files: vec!["failctl.yaml".into()] }, &[])?;
+        let ground = fleet(&ctx)?;
         let cluster = ground.cluster(cluster)?;
         let world = ctx.block_on(observe(&ground.clients, &address::east_west_wants(cluster)))?;
         let found = address::east_west(&world, cluster).map_err(|p| Failure::input(vec![p]))?;
@@ -278,7 +292,7 @@ impl<'a> Stage<'a> {
 
     /// Starts the sandbox in this process.
     pub fn start(&mut self, clusters: &str, stack: Stack) -> Result<(), Failure> {
-        self.coming_up = Some(demo_turns::take(self.turns.as_ref(), What::Boot, || self.check())?);
+        self.coming_up = Some(self.turn(What::Boot)?);
         self.measuring = if self.record || stack == Stack::Gloo { What::Drill } else { What::HeavyDrill };
         let dir = sandbox::record::directory(&self.name).map_err(|e| Failure::new(Exit::Missing, e))?;
         let executable = std::env::current_exe().map_err(|e| Failure::new(Exit::Internal, e))?;
@@ -371,6 +385,11 @@ impl Drop for Stage<'_> {
     fn drop(&mut self) {
         let _ = self.end();
     }
+}
+
+/// The clusters of the sandbox.
+fn fleet(ctx: &Ctx) -> Result<Ground, Failure> {
+    Ground::new(ctx, &DocumentArgs { files: vec!["failctl.yaml".into()] }, &[])
 }
 
 /// Whether somebody stands behind an address: a load balancer takes the connection first and ends it if nobody does.

@@ -130,3 +130,20 @@ fn the_child_subcommand_is_not_shown_in_help() {
     let output = Command::new(FAILCTL).arg("--help").output().unwrap();
     assert!(!String::from_utf8(output.stdout).unwrap().contains("dies with the process"));
 }
+
+#[tokio::test]
+async fn as_many_programs_come_up_at_a_time_as_there_are_processors() {
+    let keeper = keeper();
+    let (moment, long) = (Duration::from_millis(50), Duration::from_secs(600));
+    let mut coming_up = Vec::new();
+    for _ in 0..std::thread::available_parallelism().unwrap().get() {
+        coming_up.push(keeper.leave_to_come_up(long).await);
+    }
+    assert!(tokio::time::timeout(moment, keeper.leave_to_come_up(long)).await.is_err(), "one too many");
+    coming_up.pop();
+    let slow = keeper.leave_to_come_up(moment).await;
+    // Its time is over before it is up: the next one need not wait for it.
+    let next = tokio::time::timeout(Duration::from_secs(60), keeper.leave_to_come_up(long)).await;
+    assert!(next.is_ok());
+    drop((slow, coming_up));
+}
