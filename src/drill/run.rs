@@ -445,7 +445,10 @@ impl<'a> Stage<'a> {
     /// Ends the load, waits for requests under way, and gathers what was seen.
     async fn close(mut self, ending: Ending, journal: Option<PathBuf>) -> Outcome {
         self.marks.end = self.load.now();
-        let processors = self.processors.take().map(Processors::seen).unwrap_or_default();
+        let processors = match self.processors.take() {
+            Some(processors) => processors.seen().await,
+            None => Vec::new(),
+        };
         self.load.stop();
         self.watching.cancel();
         let patience =

@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::duration::Millis;
-use crate::sim::analysis::{FULL, Seconds};
+use crate::sim::analysis::Seconds;
+use crate::sim::processors::FULL;
 use crate::sim::scenario::{Entry, Tolerances};
 use crate::sim::{Ending, Expected, Measured, Scenario};
 
@@ -92,7 +93,7 @@ fn doubt(measured: &Measured, tolerated: &Tolerances, all: &mut Vec<Finding>) {
     let always = measured.busy.filter(|busy| *busy >= FULL);
     let why = match always {
         Some(busy) => format!("were in use {} % of the time from the fault on", busy / 10),
-        None if failed > tolerated.max_failed && failed - while_full <= tolerated.max_failed => format!(
+        None if failed > tolerated.max_failed && failed.saturating_sub(while_full) <= tolerated.max_failed => format!(
             "had no time left for {} s from the fault on, and {while_full} of the {failed} lost requests were under way then",
             measured.full.div_ceil(1000)
         ),

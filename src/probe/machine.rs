@@ -5,37 +5,39 @@
 use std::time::Duration;
 
 use sysinfo::System;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::sim::record::{Micros, Use};
+use crate::sim::processors::Use;
+use crate::sim::record::Micros;
 
 /// How often it is looked.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// The processors of this machine, watched from some moment on. Dropping it ends that.
 pub struct Processors {
-    seen: mpsc::UnboundedReceiver<Use>,
-    _watching: AbortOnDropHandle<()>,
+    watching: tokio::task::JoinHandle<Vec<Use>>,
+    stop: DropGuard,
 }
 
 impl Processors {
     /// Begins to watch; times count from `zero`. Must be called on a tokio runtime.
     pub fn watch(zero: Instant) -> Processors {
-        let (tell, seen) = mpsc::unbounded_channel();
-        Processors { seen, _watching: AbortOnDropHandle::new(tokio::spawn(look(zero, tell))) }
+        let stop = CancellationToken::new();
+        Processors { watching: tokio::spawn(look(zero, stop.clone())), stop: stop.drop_guard() }
     }
 
-    /// What was seen so far, in order; nothing where the system does not tell.
-    pub fn seen(mut self) -> Vec<Use> {
-        std::iter::from_fn(|| self.seen.try_recv().ok()).collect()
+    /// Ends that. What was seen, in order, to this moment; nothing where the system does not tell.
+    pub async fn seen(self) -> Vec<Use> {
+        drop(self.stop);
+        self.watching.await.unwrap_or_default()
     }
 }
 
-async fn look(zero: Instant, tell: mpsc::UnboundedSender<Use>) {
+async fn look(zero: Instant, stop: CancellationToken) -> Vec<Use> {
+    let mut seen = Vec::new();
     if !sysinfo::IS_SUPPORTED_SYSTEM {
-        return;
+        return seen;
     }
     let mut system = System::new();
     system.refresh_cpu_usage();
@@ -43,16 +45,17 @@ async fn look(zero: Instant, tell: mpsc::UnboundedSender<Use>) {
     let mut ticks = interval_at(Instant::now() + EVERY, EVERY);
     // A look that comes late, because the machine is full, stands for a longer time.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
+    while !stop.is_cancelled() {
+        stop.run_until_cancelled(ticks.tick()).await;
         system.refresh_cpu_usage();
         let (percent, to) = (system.global_cpu_usage(), since(zero));
         // Zero is what it says when it could not be read, too.
-        if percent > 0.0 && tell.send(Use { from, to, per_mille: (percent * 10.0).round() as u32 }).is_err() {
-            return;
+        if percent > 0.0 {
+            seen.push(Use { from, to, per_mille: (percent * 10.0).round() as u32 });
         }
         from = to;
     }
+    seen
 }
 
 fn since(zero: Instant) -> Micros {

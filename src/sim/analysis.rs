@@ -7,13 +7,8 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::director::Seen;
-use super::record::{Micros, Record, Samples, Use};
-
-/// Processors in use that much of a time (per mille) had none left: what is late or lost then is late or lost because of
-/// them too. Two cores that carry what they are given were seen at up to 950, and at 990 and more once they did not.
-pub const FULL: u32 = 980;
-/// A stretch shorter than this, in microseconds, is one that a service waits through.
-pub const FULL_FOR: Micros = 2_000_000;
+use super::processors::{self, Use};
+use super::record::{Micros, Record, Samples};
 
 /// When the drill did what. Microseconds from the start of the load.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -141,7 +136,7 @@ pub struct Measured {
     pub latency: Option<[Micros; 3]>,
     /// How much of the processors' time of the machine that made the requests was in use from the fault on, per mille.
     pub busy: Option<u32>,
-    /// For how long, of that, they had no time left ([`FULL_FOR`] at least at a stretch), in milliseconds.
+    /// For how long, of that, they had no time left ([`processors::FULL_FOR`] at least at a stretch), in milliseconds.
     pub full: u64,
     /// Requests lost that were under way then.
     pub failed_while_full: u64,
@@ -190,7 +185,7 @@ pub fn measure(run: &Run, marks: &Marks) -> Measured {
     let view = View { samples, primary: &primary, t0, healing, end };
     let lost = |from, to| samples.between(from, to).filter(|r| r.lost()).count() as u64;
     let (detection, detected_by) = view.detection(run, marks);
-    let full = full(&run.processors);
+    let full = processors::full(&run.processors);
     Measured {
         requests: samples.records.len() as u64,
         requests_in_fault: if marks.broken.is_some() { samples.between(broken, healing).count() as u64 } else { 0 },
@@ -204,7 +199,7 @@ pub fn measure(run: &Run, marks: &Marks) -> Measured {
         longest_silence: longest_silence(samples) / 1000,
         worst_second: worst_second(samples, broken),
         latency: latency(samples),
-        busy: busy(&run.processors),
+        busy: processors::mean(&run.processors),
         full: full.iter().map(|(from, to)| to - from).sum::<Micros>() / 1000,
         failed_while_full: samples.records.iter().filter(|r| r.lost() && met(r, &full)).count() as u64,
         marks: view.timestamps(detection.millis(), marks),
@@ -360,21 +355,7 @@ fn worst_second(samples: &Samples, from: Micros) -> u64 {
     lost.iter().enumerate().map(window).max().unwrap_or(0)
 }
 
-/// How busy they were over all the time they were watched.
-fn busy(processors: &[Use]) -> Option<u32> {
-    let time: u64 = processors.iter().map(|u| u.to - u.from).sum();
-    let used: u64 = processors.iter().map(|u| (u.to - u.from) * u64::from(u.per_mille)).sum();
-    (time > 0).then(|| (used as f64 / time as f64).round() as u32)
-}
-
-/// The stretches in which they had no time left.
-fn full(processors: &[Use]) -> Vec<(Micros, Micros)> {
-    let stretches = processors.chunk_by(|a, b| (a.per_mille >= FULL) == (b.per_mille >= FULL));
-    let full = stretches.filter(|s| s[0].per_mille >= FULL).map(|s| (s[0].from, s[s.len() - 1].to));
-    full.filter(|(from, to)| to - from >= FULL_FOR).collect()
-}
-
-/// Whether a request was under way in one of them.
+/// Whether a request was under way in one of these stretches.
 fn met(r: &Record, stretches: &[(Micros, Micros)]) -> bool {
     stretches.iter().any(|(from, to)| r.start < *to && r.end() > *from)
 }

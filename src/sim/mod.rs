@@ -7,6 +7,7 @@ pub mod analysis;
 pub mod director;
 pub mod document;
 pub mod fault;
+pub mod processors;
 pub mod record;
 pub mod scenario;
 pub mod timeline;

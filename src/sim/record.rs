@@ -120,17 +120,6 @@ impl Record {
     }
 }
 
-/// How much of the processors' time of the machine that makes the requests was in use, for some time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Use {
-    /// From when.
-    pub from: Micros,
-    /// To when.
-    pub to: Micros,
-    /// In use, per mille of the time of all of them.
-    pub per_mille: u32,
-}
-
 /// All requests to one target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Samples {

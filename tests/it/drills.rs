@@ -5,7 +5,7 @@ use failctl::model::duration::Millis;
 use failctl::sim::analysis::{Health, Seconds, look, measure};
 use failctl::sim::director::Seen;
 use failctl::sim::fault::Fault;
-use failctl::sim::record::Use;
+use failctl::sim::processors::Use;
 use failctl::sim::scenario::{FaultStep, Load, Target, Tolerances};
 use failctl::sim::{
     Class, Director, Ending, Expected, Marks, Measured, Observation, Outcome, Record, Run, Samples, Scenario, Step,
