@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::health::{self, Proxies, Service, Which};
 use crate::cluster::Clients;
 use crate::sim::analysis::Health;
+use crate::sim::record::micros;
 use crate::sim::{Marks, Micros, Run};
 
 /// Whose Envoy decides about a service, and its names for it.
@@ -64,8 +65,8 @@ pub fn watches<'a>(
         let kept = heard.clone();
         let listening = tokio::spawn(async move {
             while let Some(answer) = said.recv().await {
-                let at = tokio::time::Instant::now().saturating_duration_since(zero).as_micros();
-                locked(&kept).push((u64::try_from(at).unwrap_or(u64::MAX), answer));
+                let at = tokio::time::Instant::now().saturating_duration_since(zero);
+                locked(&kept).push((micros(at), answer));
             }
         });
         Asked { lanes, services, heard, listening }

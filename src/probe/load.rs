@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::pool::Pool;
 use super::request;
 use super::target::Target;
-use crate::sim::record::{Micros, Outcome, Record};
+use crate::sim::record::{Micros, Outcome, Record, micros};
 
 /// What the load tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,8 +159,4 @@ impl Lane {
     fn say(&self, event: Event) {
         let _ = self.tell.send(event);
     }
-}
-
-fn micros(d: Duration) -> Micros {
-    u64::try_from(d.as_micros()).unwrap_or(u64::MAX)
 }

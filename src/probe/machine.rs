@@ -9,7 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::sim::processors::Use;
-use crate::sim::record::Micros;
+use crate::sim::record::micros;
 
 /// How often it is looked.
 const EVERY: Duration = Duration::from_secs(1);
@@ -41,14 +41,15 @@ async fn look(zero: Instant, stop: CancellationToken) -> Vec<Use> {
     }
     let mut system = System::new();
     system.refresh_cpu_usage();
-    let mut from = since(zero);
+    let since = || micros(Instant::now().saturating_duration_since(zero));
+    let mut from = since();
     let mut ticks = interval_at(Instant::now() + EVERY, EVERY);
     // A look that comes late, because the machine is full, stands for a longer time.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !stop.is_cancelled() {
         stop.run_until_cancelled(ticks.tick()).await;
         system.refresh_cpu_usage();
-        let (percent, to) = (system.global_cpu_usage(), since(zero));
+        let (percent, to) = (system.global_cpu_usage(), since());
         // Zero is what it says when it could not be read, too.
         if percent > 0.0 {
             seen.push(Use { from, to, per_mille: (percent * 10.0).round() as u32 });
@@ -56,8 +57,4 @@ async fn look(zero: Instant, stop: CancellationToken) -> Vec<Use> {
         from = to;
     }
     seen
-}
-
-fn since(zero: Instant) -> Micros {
-    u64::try_from(Instant::now().saturating_duration_since(zero).as_micros()).unwrap_or(u64::MAX)
 }

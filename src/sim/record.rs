@@ -2,11 +2,17 @@
 //! May not know: sockets, clocks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
 /// Microseconds from the start of the load.
 pub type Micros = u64;
+
+/// A time from the start of the load.
+pub fn micros(since: Duration) -> Micros {
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
 
 /// Why a request failed, by cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

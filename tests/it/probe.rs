@@ -142,12 +142,9 @@ async fn a_stall_is_paid_by_every_request_that_was_meant_to_start_in_it() {
     assert_eq!(records.len(), 200, "the rate does not wait for slow answers");
     assert!(records.iter().all(|r| r.failure().is_none()));
     let slow = |ms: u64| records.iter().filter(|r| r.latency >= ms * 1000).count();
-    // 100 requests start in the stall; a loop that waits for each answer would have seen one. A busy machine adds to these.
-    assert!(slow(50) >= 85, "{} requests took 50 ms or more", slow(50));
-    assert!(slow(500) >= 40, "{} requests took 500 ms or more", slow(500));
-    let before = || records.iter().filter(|r| r.start < 400_000);
-    let quick = before().filter(|r| r.latency < 100_000).count();
-    assert!(quick * 2 > before().count(), "{quick} of {} before the stall did not pay for it", before().count());
+    // 100 requests start in the stall; a loop that waits for each answer would have seen one.
+    assert!((85..=105).contains(&slow(50)), "{} requests took 50 ms or more", slow(50));
+    assert!((40..=60).contains(&slow(500)), "{} requests took 500 ms or more", slow(500));
 }
 
 #[tokio::test]
